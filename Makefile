@@ -1,0 +1,114 @@
+# Mayfly: one non-recursive make. `make help` lists the targets; each folder's module.mk says what it builds.
+# Knobs: V=1 shows commands, SAN=1 builds host code with ASan+UBSan, WERROR=0 keeps going on warnings,
+# O=dir is the build folder, PREFIX= and DESTDIR= are for install, SITE=dir is what `make run` serves.
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+SAN    ?= 0
+V      ?= 0
+WERROR ?= 1
+O      ?= $(if $(filter 1,$(SAN)),build/san,build)
+PREFIX ?= /usr/local
+SITE   ?=
+VERSION := 0.1.0
+
+CC     = gcc
+CLANG  = clang
+Q      := $(if $(filter 1,$(V)),,@)
+say     = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+# --- host flags -------------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef \
+        -Wformat=2 -Wcast-qual -Wpointer-arith $(if $(filter 1,$(WERROR)),-Werror)
+SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
+comma := ,
+SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
+HARDEN := -fstack-protector-strong -fcf-protection=full $(if $(filter 1,$(SAN)),,-D_FORTIFY_SOURCE=2)
+HOST_CFLAGS := -std=gnu17 -O2 -g -fPIE $(WARN) $(HARDEN) $(SANFLAGS) -D_GNU_SOURCE -DMAYFLY_VERSION='"$(VERSION)"' \
+               -I. -Iunikernel-sdk/include -include lib/banned.h
+HOST_LDFLAGS := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+# The monitor and the jailer are static-pie: no dynamic loader on the boot path. A sanitized build cannot be static.
+STATIC_LDFLAGS := $(if $(filter 1,$(SAN)),-pie,-static-pie)
+
+# --- guest flags (library OS, musl, lwIP, ext2fs) ---------------------------------------------------------
+# Frame pointers: crash reports have backtraces. No red zone is needed by us, but none is lost either: the
+# stub runs on its own stack. -fcf-protection=none: no CET in guests, and 4 bytes saved per function.
+GUEST_CFLAGS := -std=gnu17 -Os -g -ffreestanding -fno-stack-protector -fcf-protection=none -fno-omit-frame-pointer \
+                -fno-pic -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
+                -nostdinc -isystem $(O)/sdk/include $(WARN) -D_GNU_SOURCE -Iunikernel-sdk -Iunikernel-sdk/include -Iunikernel-sdk/core
+
+# --- what the folders add ---------------------------------------------------------------------------------
+# HOST_PROGS   programs of $(O)/bin: NAME_SRCS, NAME_LIBS, NAME_LINK (static|dynamic), NAME_CFLAGS
+# UNIT_TESTS   Criterion programs of $(O)/tests: NAME_SRCS, NAME_LIBS
+# FUZZERS      libFuzzer programs of $(O)/fuzz: NAME_SRCS, NAME_LIBS (corpus in tests/fuzz/corpus/NAME)
+# GUEST_SRCS   library OS sources, archived into $(O)/sdk/lib/libmayfly.a (FILE_GCFLAGS per file by path)
+# EXAMPLES     $(O)/examples/NAME from examples/NAME/*.c by mayfly-cc, and $(O)/examples/native/NAME by cc
+# GUESTS       $(O)/guests/NAME from tests/guest/NAME/*.c by mayfly-cc: NAME_GLDFLAGS
+# ALL, CHECKS  more files that `all` builds; more targets that `check` runs
+HOST_PROGS :=
+UNIT_TESTS :=
+FUZZERS :=
+GUEST_SRCS :=
+EXAMPLES :=
+GUESTS :=
+ALL :=
+CHECKS :=
+BIN := $(O)/bin
+include $(wildcard scripts/module.mk lib/module.mk monitor/module.mk jailer/module.mk unikernel-sdk/module.mk \
+        api/module.mk examples/module.mk tests/module.mk tests/*/module.mk)
+
+# --- host objects and programs ----------------------------------------------------------------------------
+# Flags live in a stamp that changes only when they do: a change of flags rebuilds.
+define stamp
+$(shell mkdir -p $(O)/.flags; printf '%s' '$(subst ','\'',$(2))' | cmp -s - $(O)/.flags/$(1) || printf '%s' '$(subst ','\'',$(2))' > $(O)/.flags/$(1))
+endef
+$(call stamp,host,$(CC) $(HOST_CFLAGS) $(HOST_LDFLAGS))
+$(call stamp,guest,$(CC) $(GUEST_CFLAGS))
+
+HOST_CFLAGS_FOR = $(HOST_CFLAGS) $($(1)_CFLAGS)
+$(O)/obj/%.o: %.c $(O)/.flags/host
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HOST_CFLAGS) $($(<)_CFLAGS) -MMD -MP -MF $(@:.o=.d.tmp) -c $< -o $@ && mv $(@:.o=.d.tmp) $(@:.o=.d)
+
+objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
+define host_prog
+$(BIN)/$(1): $(call objs,$($(1)_SRCS)) $($(1)_DEPS)
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(HOST_LDFLAGS) $(if $(filter dynamic,$($(1)_LINK)),-pie,$$(STATIC_LDFLAGS)) $(call objs,$($(1)_SRCS)) $($(1)_LIBS) -o $$@
+ALL += $(BIN)/$(1)
+DEPFILES += $(patsubst %.o,%.d,$(call objs,$($(1)_SRCS)))
+endef
+define unit_test
+$(O)/tests/$(1): $(call objs,$($(1)_SRCS))
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(HOST_LDFLAGS) -pie $$^ -lcriterion $($(1)_LIBS) -o $$@
+UNIT_BINS += $(O)/tests/$(1)
+DEPFILES += $(patsubst %.o,%.d,$(call objs,$($(1)_SRCS)))
+endef
+define fuzzer
+$(O)/fuzz/$(1): $($(1)_SRCS) $(O)/.flags/host
+	@mkdir -p $$(@D)
+	$$(call say,FUZZCC,$$@)
+	$$(Q)$$(CLANG) -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -DMAYFLY_VERSION='"fuzz"' -I. -Iunikernel-sdk/include $($(1)_SRCS) $($(1)_LIBS) -o $$@
+FUZZ_BINS += $(O)/fuzz/$(1)
+endef
+$(foreach p,$(HOST_PROGS),$(eval $(call host_prog,$(p))))
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
+$(foreach f,$(FUZZERS),$(eval $(call fuzzer,$(f))))
+-include $(DEPFILES)
+
+# --- top-level targets ------------------------------------------------------------------------------------
+.PHONY: all help deps clean unit
+all: $(ALL) ## build everything (default)
+unit: $(UNIT_BINS) ## run the Criterion unit tests
+	$(Q)set -e; for t in $(UNIT_BINS); do ./$$t --quiet || { echo "$$t failed"; exit 1; }; echo "ok $$t"; done
+clean: ## remove the build folder
+	rm -rf build
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+	@echo "  knobs: V=1 SAN=1 WERROR=0 O=dir SITE=dir PREFIX=/usr/local DESTDIR=dir"
