@@ -56,8 +56,7 @@ GUESTS :=
 ALL :=
 CHECKS :=
 BIN := $(O)/bin
-include $(wildcard scripts/module.mk lib/module.mk monitor/module.mk jailer/module.mk unikernel-sdk/module.mk \
-        api/module.mk examples/module.mk tests/module.mk tests/*/module.mk)
+include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 
 # --- host objects and programs ----------------------------------------------------------------------------
 # Flags live in a stamp that changes only when they do: a change of flags rebuilds.

@@ -24,4 +24,16 @@ struct blk_metrics {
 	uint64_t notifications, interrupts;
 };
 
+struct vm_metrics {
+	uint64_t exits;			/* KVM_RUN returns, all reasons */
+	uint64_t exits_mmio, exits_io, exits_intr, exits_hlt, exits_shutdown, exits_other;
+	uint64_t ctl_idle, ctl_console, ctl_exit, ctl_crash; /* MMIO exits on the control page, by register */
+	uint64_t virtio_mmio;		/* MMIO exits on device registers */
+	uint64_t doorbells;		/* of those: QueueNotify */
+	uint64_t ioeventfd_kicks, irqs; /* IDLE_HLT: kicks seen by the I/O thread; interrupts injected */
+	uint64_t console_bytes, console_dropped;
+	/* monitor stages, CLOCK_MONOTONIC ns; 0 = not reached. Order of time. */
+	uint64_t t_start, t_config, t_kvm, t_image, t_enter, t_guest_entry, t_guest_main, t_guest_listen, t_exit;
+};
+
 #endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config.h: what one VM is made of, as said on the command line or in a JSON file. opts.c and config.c fill
+ * it and judge it; everything after them trusts it. Plain data: no fds, nothing opened.
+ */
+#ifndef MONITOR_CONFIG_H
+#define MONITOR_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_MAX_BLK   4
+#define CONFIG_MAX_NET   4
+#define CONFIG_MAX_ALLOW 32
+#define CONFIG_MAX_FWD   16
+#define CONFIG_MEM_MIN   (UINT64_C(2) << 20)
+#define CONFIG_MEM_MAX   (UINT64_C(3) << 30)
+#define CONFIG_MEM_DEF   (UINT64_C(16) << 20)
+
+struct blk_config {
+	const char *id; /* 1..31 characters of [A-Za-z0-9_-] */
+	const char *path;
+	bool ro, direct; /* direct: O_DIRECT */
+	unsigned queues; /* 1..8 */
+};
+
+/* Allow-list entry: destination net and port range; proto 0 = any, 6, 17, 1, 58. IPv4 is v4-mapped. */
+struct net_allow {
+	uint8_t addr[16];
+	uint8_t prefix; /* 0..128, over the mapped form */
+	uint8_t proto;
+	uint16_t port_lo, port_hi; /* 0..65535 */
+};
+
+/* TX policy of one NIC: what may leave the VM. All off = no cost. */
+struct net_policy {
+	bool antispoof;		/* only our MAC and addrs[] as source */
+	bool restrict_dest;	/* only allow[] as destination */
+	uint8_t addrs[4][16];	/* own addresses, v4-mapped or v6 */
+	unsigned naddrs;
+	struct net_allow allow[CONFIG_MAX_ALLOW];
+	unsigned nallow;
+};
+
+struct net_fwd { /* user-mode port forwarding: host side -> guest side */
+	bool udp;
+	uint32_t host_addr; /* IPv4, host order; default 127.0.0.1 */
+	uint16_t host_port, guest_port;
+};
+
+enum net_backend { NET_TAP, NET_USER, NET_FD };
+
+struct net_config {
+	const char *id;
+	enum net_backend backend;
+	const char *tap; /* NET_TAP: interface name */
+	int fd;		 /* NET_FD: an open tap or SOCK_SEQPACKET/DGRAM socket handed over */
+	bool has_mac;
+	uint8_t mac[6];
+	uint16_t mtu; /* 0 = 1500 */
+	struct net_fwd fwd[CONFIG_MAX_FWD];
+	unsigned nfwd;
+	struct net_policy policy;
+};
+
+enum idle_mode {
+	IDLE_AUTO, /* IDLE_EXIT unless the image cannot */
+	IDLE_EXIT, /* the guest idles by an exit; one thread does everything */
+	IDLE_HLT   /* the guest idles by HLT; ioeventfd, irqfd and an I/O thread */
+};
+
+struct vm_config {
+	const char *kernel;
+	const char *cmdline; /* "" when not given */
+	const char *id;	     /* NULL when not given */
+	const char *console; /* path, "-" = stdout (default) */
+	const char *metrics; /* path, NULL = none */
+	uint64_t mem;	     /* bytes, multiple of 4096 */
+	enum idle_mode idle;
+	bool boot_timer, dry_run, json; /* json: --dry-run prints JSON */
+	struct blk_config blk[CONFIG_MAX_BLK];
+	unsigned nblk;
+	struct net_config net[CONFIG_MAX_NET];
+	unsigned nnet;
+};
+
+#endif
