@@ -36,7 +36,7 @@ STATIC_LDFLAGS := $(if $(filter 1,$(SAN)),-pie,-static-pie)
 # Frame pointers: crash reports have backtraces. No red zone is needed by us, but none is lost either: the
 # stub runs on its own stack. -fcf-protection=none: no CET in guests, and 4 bytes saved per function.
 GUEST_CFLAGS := -std=gnu17 -Os -g -ffreestanding -fno-stack-protector -fcf-protection=none -fno-omit-frame-pointer \
-                -fno-pic -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
+                -fpie -fvisibility=hidden -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
                 -nostdinc -isystem $(O)/sdk/include $(WARN) -D_GNU_SOURCE -Iunikernel-sdk -Iunikernel-sdk/include -Iunikernel-sdk/core
 
 # --- what the folders add ---------------------------------------------------------------------------------
