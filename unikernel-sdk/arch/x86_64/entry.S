@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * entry.S: the three ways into an image. Native: ring 3, long mode, everything set up by the monitor. PVH and
+ * Linux 64-bit: ring 0 under a foreign VMM; minimal identity tables, then foreign.c does the rest and drops to
+ * ring 3. Runs once, before anything else; trusts the VMM.
+ */
+	.section .text.uk__entry, "ax", @progbits
+	.globl uk__native_entry
+	.type uk__native_entry, @function
+/* RDI = struct uk_boot *, RSP = stack top. A static-PIE relocates itself here: RELATIVE entries only. */
+uk__native_entry:
+	xor	%ebp, %ebp
+	lea	uk__image_start(%rip), %rax
+	sub	$0x100000, %rax		/* load bias: UK_GPA_IMAGE is the link address */
+	jz	2f
+	lea	uk__rela_start(%rip), %rsi
+	lea	uk__rela_end(%rip), %rcx
+1:	cmp	%rcx, %rsi
+	jae	2f
+	mov	(%rsi), %rdx		/* r_offset */
+	mov	16(%rsi), %r8		/* r_addend */
+	add	%rax, %r8
+	mov	%r8, (%rdx,%rax)
+	add	$24, %rsi
+	jmp	1b
+2:	and	$-16, %rsp
+	call	uk__native_start
+	ud2
+
+/* Foreign: a scratch area right behind the image holds 6 pages of tables and a stack until foreign.c is done. */
+#define SCRATCH_STACK (10 * 4096)
+
+	.section .text.uk__pvh, "ax", @progbits
+	.code32
+/* uk__pvh_entry is in mayfly.ld: MOV $uk__image_end, %esp, an absolute address that a PIE may not relocate; then it
+ * falls into here. EBX = struct hvm_start_info *; 32-bit protected mode, paging off. */
+	cli
+	cld
+	mov	%esp, %edi
+	xor	%eax, %eax
+	mov	$(6 * 4096 / 4), %ecx
+	rep stosl
+	lea	4096(%esp), %eax	/* PML4[0] -> PDPT */
+	or	$3, %eax
+	mov	%eax, (%esp)
+	mov	$4, %ecx		/* PDPT[0..3] -> four PDs */
+	lea	4096(%esp), %edi
+	lea	8192(%esp), %eax
+	or	$3, %eax
+1:	mov	%eax, (%edi)
+	add	$8, %edi
+	add	$4096, %eax
+	loop	1b
+	lea	8192(%esp), %edi	/* 2048 entries of 2 MiB */
+	mov	$0x83, %eax
+	mov	$2048, %ecx
+1:	mov	%eax, (%edi)
+	add	$8, %edi
+	add	$0x200000, %eax
+	loop	1b
+	mov	%cr4, %eax
+	or	$0x20, %eax		/* PAE */
+	mov	%eax, %cr4
+	mov	%esp, %cr3
+	mov	$0xc0000080, %ecx
+	rdmsr
+	or	$0x900, %eax		/* EFER.LME | NXE */
+	wrmsr
+	mov	%cr0, %eax
+	or	$0x80000001, %eax
+	mov	%eax, %cr0
+	add	$SCRATCH_STACK, %esp
+	call	1f
+1:	pop	%eax
+	lea	(uk__boot_gdt - 1b)(%eax), %ecx
+	push	%ecx
+	pushw	$31
+	lgdt	(%esp)
+	push	$0x10
+	lea	(2f - 1b)(%eax), %ecx
+	push	%ecx
+	lret
+	.balign 8
+uk__boot_gdt:
+	.quad	0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+	.code64
+2:	mov	%ebx, %edi
+	mov	$1, %esi		/* PVH */
+foreign:
+	mov	$0x18, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	lea	uk__image_end(%rip), %rsp
+	add	$SCRATCH_STACK, %rsp
+	xor	%ebp, %ebp
+	call	uk__foreign_boot
+	ud2
+
+	.globl uk__linux_entry
+	.type uk__linux_entry, @function
+/* RSI = boot_params; long mode with an identity map of at least the image and the parameters. */
+uk__linux_entry:
+	cli
+	cld
+	lea	uk__image_end(%rip), %rsp
+	add	$SCRATCH_STACK, %rsp
+	push	%rsi
+	lea	uk__image_end(%rip), %rdi
+	xor	%eax, %eax
+	mov	$(6 * 4096 / 8), %ecx
+	rep stosq
+	lea	uk__image_end(%rip), %rdi
+	lea	4096(%rdi), %rax
+	or	$3, %rax
+	mov	%rax, (%rdi)
+	mov	$4, %ecx
+	add	$4096, %rdi
+	lea	4096(%rdi), %rax
+	or	$3, %rax
+1:	mov	%rax, (%rdi)
+	add	$8, %rdi
+	add	$4096, %rax
+	loop	1b
+	lea	uk__image_end+8192(%rip), %rdi
+	mov	$0x83, %eax
+	mov	$2048, %ecx
+1:	mov	%rax, (%rdi)
+	add	$8, %rdi
+	add	$0x200000, %rax
+	loop	1b
+	mov	$0xc0000080, %ecx
+	rdmsr
+	or	$0x900, %eax
+	wrmsr
+	lea	uk__image_end(%rip), %rax
+	mov	%rax, %cr3
+	pop	%rdi
+	lea	uk__boot_gdt(%rip), %rax
+	push	%rax
+	pushw	$31
+	lgdt	(%rsp)
+	push	$0x10
+	lea	1f(%rip), %rax
+	push	%rax
+	lretq
+1:	xor	%esi, %esi		/* Linux */
+	jmp	foreign
+
+/* void uk__foreign_drop(struct uk_boot *boot, uint64_t rsp, uint64_t cr3, uint64_t rflags): to ring 3, for ever. */
+	.globl uk__foreign_drop
+	.hidden uk__foreign_drop
+	.type uk__foreign_drop, @function
+uk__foreign_drop:
+	mov	%rdx, %cr3
+	mov	%rsi, %rax
+	and	$-16, %rax
+	push	$0x2b
+	push	%rax
+	push	%rcx
+	push	$0x33
+	lea	1f(%rip), %rax
+	push	%rax
+	iretq
+1:	call	uk__native_start
+	ud2
+
+	.section .note.GNU-stack, "", @progbits
