@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * dev.h: what a virtio device is to the transport (mmio.c) and to the event loop, and what the transport
- * gives to a device. One device is served by one thread at a time (the vCPU thread, or the I/O thread with
- * the VM lock held): nothing in here locks.
+ * dev.h: what a virtio device is to the transport (mmio.c) and to the event loop, and what the
+ * transport gives to a device. One device is served by one thread at a time (the vCPU thread, or
+ * the I/O thread with the VM lock held): nothing in here locks.
  *
- * Layers: mmio.c (registers, status machine) -> virtq.c (the only ring reader) -> blk.c / net.c (requests)
+ * Layers: mmio.c (registers, status machine) -> virtq.c (the only ring reader) -> blk.c / net.c
+ * (requests)
  * -> monitor/backend/ (file, io_uring, tap, user-mode socket).
  */
 #ifndef MONITOR_VIRTIO_DEV_H
@@ -14,11 +15,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/log.h"
 #include "monitor/gmem.h"
 #include "monitor/virtio/virtq.h"
 
 #define VIRTIO_MAX_QUEUES 8
-#define VIRTIO_QUEUE_SIZE 256
+#define VIRTIO_QUEUE_SIZE VIRTQ_MAX_SIZE
 
 struct virtio_dev;
 
@@ -27,27 +29,34 @@ struct virtio_ops {
 	uint32_t device_id;
 	/* Is this acknowledged feature set acceptable (beyond "subset of offered")? */
 	bool (*features_ok)(const struct virtio_dev *dev, uint64_t features);
-	/* DRIVER_OK was set: features and queues are final. 0 or -errno (device goes NEEDS_RESET). */
+	/* DRIVER_OK was set: features and queues are final. 0 or -errno (device goes NEEDS_RESET).
+	 */
 	int (*activate)(struct virtio_dev *dev);
-	/* Status 0 was written: in-flight host I/O is cancelled or waited for before this returns. */
+	/* Status 0 was written: in-flight host I/O is cancelled or waited for before this returns.
+	 */
 	void (*reset)(struct virtio_dev *dev);
-	/* Serve queue q as far as it goes now. Called on a doorbell, on the guest's idle exit and after
-	 * activate. May be called at any time; does nothing before DRIVER_OK or when broken. */
+	/* Serve queue q as far as it goes now. Called on a doorbell, on the guest's idle exit and
+	 * after activate. May be called at any time; does nothing before DRIVER_OK or when broken.
+	 */
 	void (*serve)(struct virtio_dev *dev, unsigned q);
 	/* len bytes of config space at off, already bounds-checked to config_size; n in 1,2,4,8 */
 	void (*config_read)(const struct virtio_dev *dev, uint32_t off, void *buf, uint32_t len);
-	void (*config_write)(struct virtio_dev *dev, uint32_t off, const void *buf, uint32_t len); /* NULL ok */
-	/* Host-side events: fill up to max pollfds (only those that matter now), return how many. */
+	void (*config_write)(struct virtio_dev *dev, uint32_t off, const void *buf,
+			     uint32_t len); /* NULL ok */
+	/* Host-side events: fill up to max pollfds (only those that matter now), return how many.
+	 */
 	unsigned (*pollfds)(const struct virtio_dev *dev, struct pollfd *pfd, unsigned max);
 	void (*on_event)(struct virtio_dev *dev, const struct pollfd *pfd);
 };
 
 struct virtio_dev {
 	const struct virtio_ops *ops;
-	const char *id;		 /* "root", "eth0": for messages */
+	const char *id; /* "root", "eth0": for messages */
 	const struct gmem *gm;
-	uint64_t offered;	 /* device features; VERSION_1 included */
-	uint64_t features;	 /* accepted by FEATURES_OK */
+	uint64_t offered;  /* device features; VERSION_1 included */
+	uint64_t features; /* accepted by FEATURES_OK */
+	uint64_t ignored;  /* not offered, but dropped in silence when a driver acknowledges them */
+	bool legacy_ok;	   /* serve a driver that does not accept VERSION_1 (OSv never does) */
 	uint32_t config_size;
 	unsigned nqueues;
 	struct virtq q[VIRTIO_MAX_QUEUES];
@@ -56,17 +65,22 @@ struct virtio_dev {
 	uint32_t status, isr, generation;
 	uint32_t dev_feat_sel, drv_feat_sel, queue_sel;
 	uint64_t drv_features;
+	bool activated; /* ops->activate was called and ops->reset was not, since */
+	uint64_t notifications, interrupts; /* doorbells taken; interrupts raised */
+	struct log_once broken_log;
 
 	/* Inject the device's interrupt; set by the VM. Never called before DRIVER_OK. */
 	void (*irq)(void *arg);
 	void *irq_arg;
 };
 
-/* --- transport: register access, any offset, any width, any value. Never fails; bad accesses read 0. --- */
+/* --- transport: register access, any offset, any width, any value. Never fails; bad accesses read
+ * 0. --- */
 void virtio_mmio_init(struct virtio_dev *dev);
 uint64_t virtio_mmio_read(struct virtio_dev *dev, uint64_t off, unsigned len);
-/* ret: the queue index + 1 when the write was a valid doorbell (the caller counts it), else 0. The queue has
- * been served already. */
+/* ret: the queue index + 1 when the write was a valid doorbell, else 0. The queue has been served
+ * already and dev->notifications counted; whoever serves a queue for an ioeventfd counts there too.
+ */
 unsigned virtio_mmio_write(struct virtio_dev *dev, uint64_t off, uint64_t val, unsigned len);
 
 /* --- for devices --- */
@@ -75,7 +89,8 @@ bool virtio_dev_live(const struct virtio_dev *dev); /* DRIVER_OK and not NEEDS_R
 void virtio_dev_notify(struct virtio_dev *dev, struct virtq *q);
 /* Config space changed: new generation, config interrupt. */
 void virtio_dev_config_changed(struct virtio_dev *dev);
-/* The driver broke the ring or the protocol: NEEDS_RESET, config interrupt, nothing served till reset. */
+/* The driver broke the ring or the protocol: NEEDS_RESET, config interrupt, nothing served till
+ * reset. */
 void virtio_dev_broken(struct virtio_dev *dev, const char *why);
 
 /* --- for the event loop --- */
@@ -85,6 +100,7 @@ static inline void virtio_dev_serve_all(struct virtio_dev *dev)
 		dev->ops->serve(dev, i);
 }
 
-/* Snapshot-ready: a device's state is this struct plus what its ops own; see save/restore when it comes. */
+/* Snapshot-ready: a device's state is this struct plus what its ops own; see save/restore when it
+ * comes. */
 
 #endif

@@ -1,0 +1,3 @@
+# The device model: transport, ring reader, devices. Backends are in monitor/backend/.
+VIRTQ_SRCS := monitor/virtio/virtq.c monitor/virtio/mmio.c
+MONITOR_SRCS += $(VIRTQ_SRCS)
