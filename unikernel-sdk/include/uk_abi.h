@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * uk_abi.h: the boot protocol between mayfly-monitor and a Mayfly image, compiled by both sides.
- * The guest trusts what it reads here (it comes from its monitor); the monitor trusts nothing that the
- * guest writes here: it copies a field once, then judges the copy. C standard headers only.
+ * The guest trusts what it reads here (it comes from its monitor); the monitor trusts nothing that
+ * the guest writes here: it copies a field once, then judges the copy. C standard headers only.
  * docs/boot-protocol.md is the prose; every change of a size or an offset raises UK_ABI_VERSION.
  */
 #ifndef UK_ABI_H
@@ -14,26 +14,26 @@
 #define UK_BOOT_MAGIC  0x796c666du /* "mfly", little endian */
 
 /*
- * ELF note that makes an image bootable without ring-0 code: owner "Mayfly", type 1. All addresses are
- * offsets from the lowest p_vaddr of the image (the ELF header's address), so that a static-PIE needs no
- * relocation here.
+ * ELF note that makes an image bootable without ring-0 code: owner "Mayfly", type 1. All addresses
+ * are offsets from the lowest p_vaddr of the image (the ELF header's address), so that a static-PIE
+ * needs no relocation here.
  */
 #define UK_NOTE_NAME "Mayfly"
 #define UK_NOTE_TYPE 1u
 
 struct uk_note {
-	uint32_t version;    /* UK_ABI_VERSION */
-	uint32_t size;       /* sizeof(struct uk_note) */
-	uint64_t entry;      /* first instruction, in ring 3: RDI = struct uk_boot *, RSP = stack top */
+	uint32_t version; /* UK_ABI_VERSION */
+	uint32_t size;	  /* sizeof(struct uk_note) */
+	uint64_t entry; /* first instruction, in ring 3: RDI = struct uk_boot *, RSP = stack top */
 	uint64_t stub_start; /* ring-0 stub: page aligned, mapped supervisor-only and executable */
 	uint64_t stub_end;
-	uint64_t vectors;	/* entry point of vector 0; vector v is at vectors + v * vector_stride */
+	uint64_t vectors; /* entry point of vector 0; vector v is at vectors + v * vector_stride */
 	uint32_t vector_stride; /* bytes */
 	uint32_t nvectors;	/* UK_NVECTORS */
 };
 
-/* Guest-physical layout that the monitor builds. Virtual addresses equal physical ones but for the image
- * of a randomised static-PIE and for the MMIO window. */
+/* Guest-physical layout that the monitor builds. Virtual addresses equal physical ones but for the
+ * image of a randomised static-PIE and for the MMIO window. */
 #define UK_PAGE	      4096u
 #define UK_GPA_BOOT   0x1000u  /* struct uk_boot, struct uk_shared, command line; ring 3 RW */
 #define UK_GPA_SYS    0x2000u  /* GDT, IDT, TSS; supervisor only */
@@ -59,20 +59,23 @@ struct uk_note {
 #define UK_SEL_UCS 0x33u
 #define UK_SEL_TSS 0x40u
 
-/* Control page registers: byte offsets, little-endian, written with one aligned MOV of the given width. */
+/* Control page registers: byte offsets, little-endian, written with one aligned MOV of the given
+ * width. */
 #define UK_CTL_EXIT    0x00u /* 32, W: exit status (low 8 bits); does not return */
 #define UK_CTL_CRASH   0x08u /* 64, W: GPA of a struct uk_fault; does not return */
 #define UK_CTL_CONSOLE 0x10u /* 32, W: drain the console ring now */
-#define UK_CTL_IDLE    0x18u /* 64, W: serve every queue, then sleep until a device has news for the guest or
-				host CLOCK_MONOTONIC (in ns, as UK_SHARED time base) reaches the value; 0 = do not
-				sleep, UINT64_MAX = no deadline. A stop request ends the sleep at once */
+#define UK_CTL_IDLE                                                                             \
+	0x18u /* 64, W: serve every queue, then sleep until a device has news for the guest or  \
+		 host CLOCK_MONOTONIC (in ns, as UK_SHARED time base) reaches the value; 0 = do \
+		 not sleep, UINT64_MAX = no deadline. A stop request ends the sleep at once */
 
 /* struct uk_boot.flags */
-#define UK_BOOT_IDLE_EXIT    0x1u  /* idle through UK_CTL_IDLE; otherwise STI;HLT in the stub */
-#define UK_BOOT_X2APIC	     0x2u  /* LAPIC by MSR; otherwise by MMIO at 0xfee00000 */
-#define UK_BOOT_TSC_DEADLINE 0x4u  /* timer by IA32_TSC_DEADLINE; otherwise one-shot count at 1 GHz */
-#define UK_BOOT_FOREIGN	     0x8u  /* booted by PVH or Linux entry: no control page; serial and ports */
-#define UK_BOOT_QUIET	     0x10u /* no boot diagnostics on the console */
+#define UK_BOOT_IDLE_EXIT 0x1u /* idle through UK_CTL_IDLE; otherwise STI;HLT in the stub */
+#define UK_BOOT_X2APIC	  0x2u /* LAPIC by MSR; otherwise by MMIO at 0xfee00000 */
+#define UK_BOOT_TSC_DEADLINE \
+	0x4u		      /* timer by IA32_TSC_DEADLINE; otherwise one-shot count at 1 GHz */
+#define UK_BOOT_FOREIGN 0x8u  /* booted by PVH or Linux entry: no control page; serial and ports */
+#define UK_BOOT_QUIET	0x10u /* no boot diagnostics on the console */
 
 struct uk_dev {
 	uint64_t va;	    /* of the virtio-mmio registers, ring 3 */
@@ -93,10 +96,10 @@ struct uk_boot {
 	uint64_t image_size; /* bytes in memory, page multiple */
 	uint64_t stack_low;  /* first usable byte of the main stack */
 	uint64_t stack_top;
-	uint64_t tsc_hz; /* guest TSC ticks a second */
-	uint64_t tsc0;	 /* guest TSC when... */
-	uint64_t mono0;	 /* ...host CLOCK_MONOTONIC read this many ns */
-	uint64_t wall0;	 /* ...and host CLOCK_REALTIME this many ns since 1970 */
+	uint64_t tsc_hz;  /* guest TSC ticks a second */
+	uint64_t tsc0;	  /* guest TSC when... */
+	uint64_t mono0;	  /* ...host CLOCK_MONOTONIC read this many ns */
+	uint64_t wall0;	  /* ...and host CLOCK_REALTIME this many ns since 1970 */
 	uint64_t cmdline; /* VA, NUL-terminated */
 	uint32_t cmdline_len;
 	uint32_t ndevs;
@@ -110,16 +113,16 @@ struct uk_boot {
 enum uk_mark { UK_MARK_ENTRY, UK_MARK_LIBOS, UK_MARK_MAIN, UK_MARK_LISTEN, UK_MARK_N };
 
 /*
- * Words both sides write while the VM runs; each has one writer. The console ring is in memory that the
- * guest provides: bytes [tail, head) modulo size are pending; size is a power of two <= 64 KiB.
+ * Words both sides write while the VM runs; each has one writer. The console ring is in memory that
+ * the guest provides: bytes [tail, head) modulo size are pending; size is a power of two <= 64 KiB.
  */
 struct uk_shared {
-	uint64_t cons_gpa;	     /* guest writes; 0 = no ring */
-	uint32_t cons_size;	     /* guest writes */
-	uint32_t cons_head;	     /* guest writes; free-running */
-	uint32_t cons_tail;	     /* monitor writes; free-running */
-	uint32_t stop;		     /* monitor writes: 0, or the signal number that asks the guest to stop */
-	uint64_t mark[UK_MARK_N];    /* guest writes: TSC, 0 = not reached */
+	uint64_t cons_gpa;  /* guest writes; 0 = no ring */
+	uint32_t cons_size; /* guest writes */
+	uint32_t cons_head; /* guest writes; free-running */
+	uint32_t cons_tail; /* monitor writes; free-running */
+	uint32_t stop; /* monitor writes: 0, or the signal number that asks the guest to stop */
+	uint64_t mark[UK_MARK_N]; /* guest writes: TSC, 0 = not reached */
 	uint64_t reserved[8];
 };
 

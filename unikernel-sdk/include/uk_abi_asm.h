@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * uk_abi_asm.h: the few constants of uk_abi.h that assembly needs. Included from C it proves them equal.
+ * uk_abi_asm.h: the few constants of uk_abi.h that assembly needs. Included from C it proves them
+ * equal.
  */
 #ifndef UK_ABI_ASM_H
 #define UK_ABI_ASM_H
@@ -19,7 +20,8 @@
 #define UK_FAULT_WORDS	     UK_ASM_FAULT_WORDS
 #else
 #include "uk_abi.h"
-_Static_assert(UK_ASM_X2APIC == UK_BOOT_X2APIC && UK_ASM_TSC_DEADLINE == UK_BOOT_TSC_DEADLINE, "flags");
+_Static_assert(UK_ASM_X2APIC == UK_BOOT_X2APIC && UK_ASM_TSC_DEADLINE == UK_BOOT_TSC_DEADLINE,
+	       "flags");
 _Static_assert(UK_ASM_USS == UK_SEL_USS && UK_ASM_UCS == UK_SEL_UCS, "selectors");
 _Static_assert(UK_ASM_FAULT_WORDS * 8 == sizeof(struct uk_fault), "fault frame");
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * uk_tables.h: page tables, GDT, IDT and TSS of a Mayfly guest, written once for both who build them: the
- * monitor (into guest memory, before the first instruction) and the image itself when a foreign VMM booted
- * it. Both reach guest-physical memory through a base pointer; nothing here reads what the guest wrote.
- * Sources: Intel SDM vol. 3, 3.4.5 (descriptors), 4.5 (4-level paging), 6.14 (IDT), 7.7 (TSS).
+ * uk_tables.h: page tables, GDT, IDT and TSS of a Mayfly guest, written once for both who build
+ * them: the monitor (into guest memory, before the first instruction) and the image itself when a
+ * foreign VMM booted it. Both reach guest-physical memory through a base pointer; nothing here
+ * reads what the guest wrote. Sources: Intel SDM vol. 3, 3.4.5 (descriptors), 4.5 (4-level
+ * paging), 6.14 (IDT), 7.7 (TSS).
  */
 #ifndef UK_TABLES_H
 #define UK_TABLES_H
@@ -11,13 +12,13 @@
 #include <stdint.h>
 #include "uk_abi.h"
 
-#define UK_PT_P	  UINT64_C(0x1)
-#define UK_PT_W	  UINT64_C(0x2)
-#define UK_PT_U	  UINT64_C(0x4)
-#define UK_PT_PCD UINT64_C(0x18) /* PCD | PWT: uncached */
-#define UK_PT_AD  UINT64_C(0x60) /* accessed and dirty, preset: the walker need not write them */
-#define UK_PT_PS  UINT64_C(0x80)
-#define UK_PT_NX  (UINT64_C(1) << 63)
+#define UK_PT_P	   UINT64_C(0x1)
+#define UK_PT_W	   UINT64_C(0x2)
+#define UK_PT_U	   UINT64_C(0x4)
+#define UK_PT_PCD  UINT64_C(0x18) /* PCD | PWT: uncached */
+#define UK_PT_AD   UINT64_C(0x60) /* accessed and dirty, preset: the walker need not write them */
+#define UK_PT_PS   UINT64_C(0x80)
+#define UK_PT_NX   (UINT64_C(1) << 63)
 #define UK_PT_ADDR UINT64_C(0x000ffffffffff000)
 
 #define UK_MAP_RW   (UK_PT_U | UK_PT_W | UK_PT_NX) /* ring 3 data */
@@ -30,9 +31,9 @@
 #define UK_2M UINT64_C(0x200000)
 
 struct uk_pt {
-	uintptr_t mem;	/* address of GPA 0 for us */
-	uint64_t root;	/* GPA of the PML4, = CR3 */
-	uint64_t next;	/* next free table page; pages up to end are zero */
+	uintptr_t mem; /* address of GPA 0 for us */
+	uint64_t root; /* GPA of the PML4, = CR3 */
+	uint64_t next; /* next free table page; pages up to end are zero */
 	uint64_t end;
 };
 
@@ -63,10 +64,11 @@ static inline uint64_t uk_pt_down(struct uk_pt *pt, uint64_t *entry)
 }
 
 /*
- * Map [va, va + len) to [pa, pa + len), page multiples, with 2 MiB pages where both are aligned. Ranges of
- * separate calls must not overlap. 0, or -1 when the table area is full.
+ * Map [va, va + len) to [pa, pa + len), page multiples, with 2 MiB pages where both are aligned.
+ * Ranges of separate calls must not overlap. 0, or -1 when the table area is full.
  */
-static inline int uk_pt_map(struct uk_pt *pt, uint64_t va, uint64_t pa, uint64_t len, uint64_t flags)
+static inline int uk_pt_map(struct uk_pt *pt, uint64_t va, uint64_t pa, uint64_t len,
+			    uint64_t flags)
 {
 	while (len) {
 		uint64_t t = pt->root;
@@ -112,7 +114,8 @@ static inline int uk_pt_map(struct uk_pt *pt, uint64_t va, uint64_t pa, uint64_t
 
 _Static_assert(UK_SYS_IDT + UK_IDT_BYTES <= UK_PAGE, "the system page is one page");
 
-/* sys: our pointer to the zeroed system page at UK_GPA_SYS; vectors: VA of vector 0's entry point. */
+/* sys: our pointer to the zeroed system page at UK_GPA_SYS; vectors: VA of vector 0's entry point.
+ */
 static inline void uk_sys_build(void *sys, uint64_t vectors, uint32_t stride)
 {
 	uint8_t *page = sys;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * foreign.c: ring-0 boot under a VMM that is not ours (QEMU microvm by PVH, Firecracker by the Linux 64-bit entry):
- * does what mayfly-monitor does from outside, then drops to ring 3. Runs once on a scratch stack behind the image;
- * compiled for general registers only. Trusts the VMM. Sources: Xen include/public/arch-x86/hvm/start_info.h,
- * Linux Documentation/arch/x86/boot.rst, Intel SDM vol. 3 chapter 11, 82093AA data sheet (I/O APIC).
+ * foreign.c: ring-0 boot under a VMM that is not ours (QEMU microvm by PVH, Firecracker by the
+ * Linux 64-bit entry): does what mayfly-monitor does from outside, then drops to ring 3. Runs once
+ * on a scratch stack behind the image; compiled for general registers only. Trusts the VMM.
+ * Sources: Xen include/public/arch-x86/hvm/start_info.h, Linux Documentation/arch/x86/boot.rst,
+ * Intel SDM vol. 3 chapter 11, 82093AA data sheet (I/O APIC).
  */
 #include "arch/x86_64/foreign.h"
 
@@ -59,7 +60,8 @@ static _Noreturn void give_up(const char *why)
 	}
 }
 
-/* --- what the VMM says ------------------------------------------------------------------------------------ */
+/* --- what the VMM says
+ * ------------------------------------------------------------------------------------ */
 
 /* End of the RAM range that holds the image. */
 static uint64_t ram_end(uint64_t addr, uint64_t size, uint32_t type, uint64_t sofar)
@@ -109,9 +111,9 @@ static const char *number(const char *s, uint64_t *ret)
 		s += 2;
 	}
 	for (;; s++) {
-		unsigned d = (unsigned)(*s - '0') < 10	     ? (unsigned)(*s - '0')
+		unsigned d = (unsigned)(*s - '0') < 10	       ? (unsigned)(*s - '0')
 			     : (unsigned)((*s | 32) - 'a') < 6 ? (unsigned)((*s | 32) - 'a') + 10
-								: 99;
+							       : 99;
 		if (d >= base)
 			break;
 		v = v * base + d;
@@ -150,7 +152,8 @@ static unsigned find_devices(const char *cmdline, struct foreign_dev *dev, unsig
 	return n;
 }
 
-/* --- address space ---------------------------------------------------------------------------------------- */
+/* --- address space
+ * ---------------------------------------------------------------------------------------- */
 
 static void map(struct uk_pt *pt, uint64_t va, uint64_t len, uint64_t flags)
 {
@@ -187,7 +190,8 @@ static void zero(uint64_t at, uint64_t len)
 
 _Noreturn void uk__foreign_boot(uint64_t params, uint32_t is_pvh)
 {
-	/* In the scratch area, above tables and stack; the low pages may hold the parameters until copied. */
+	/* In the scratch area, above tables and stack; the low pages may hold the parameters until
+	 * copied. */
 	uint64_t scratch = (uint64_t)uk__image_end + 10 * UK_PAGE;
 	uint64_t image = (uint64_t)uk__image_start, image_end = (uint64_t)uk__image_end;
 	char *copy = (char *)scratch;
@@ -254,5 +258,6 @@ _Noreturn void uk__foreign_boot(uint64_t params, uint32_t is_pvh)
 	for (unsigned i = 0; i < ndevs; i++)
 		uk__foreign_route(devs[i].irq, UK_VEC_DEV0 + i);
 	uk__foreign_clock(boot);
-	uk__foreign_drop(boot, boot->stack_top, pt.root, 0x3002); /* IOPL 3: serial and exit ports */
+	uk__foreign_drop(boot, boot->stack_top, pt.root,
+			 0x3002); /* IOPL 3: serial and exit ports */
 }

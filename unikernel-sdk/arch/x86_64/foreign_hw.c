@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * foreign_hw.c: CPU, APICs and clocks under a foreign VMM (see foreign.h). Ring 0, general registers only, before
- * interrupts are ever enabled. Sources: Intel SDM vol. 3, 2.5 (control registers), 11 (APIC), 18.17 (TSC);
- * KVM Documentation/virt/kvm/x86/cpuid.rst; MC146818 data sheet for the wall clock.
+ * foreign_hw.c: CPU, APICs and clocks under a foreign VMM (see foreign.h). Ring 0, general
+ * registers only, before interrupts are ever enabled. Sources: Intel SDM vol. 3, 2.5 (control
+ * registers), 11 (APIC), 18.17 (TSC); KVM Documentation/virt/kvm/x86/cpuid.rst; MC146818 data sheet
+ * for the wall clock.
  */
 #include "arch/x86_64/foreign.h"
 
@@ -19,7 +20,9 @@ static struct cpuid cpuid(uint32_t leaf, uint32_t sub)
 {
 	struct cpuid r;
 
-	__asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
+			 : "a"(leaf), "c"(sub));
 	return r;
 }
 
@@ -33,7 +36,10 @@ static uint64_t rdmsr(uint32_t msr)
 
 static void wrmsr(uint32_t msr, uint64_t v)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
 }
 
 static uint64_t rdtsc(void)
@@ -76,7 +82,8 @@ static void seed(struct uk_boot *boot, int has_rdrand)
 
 		if (has_rdrand && i % 8 == 0)
 			__asm__ volatile("rdrand %0" : "=r"(r) : : "cc");
-		x = (x ^ r) * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407) + rdtsc();
+		x = (x ^ r) * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407) +
+		    rdtsc();
 		boot->seed[i] = (uint8_t)(x >> 56);
 	}
 }
@@ -159,7 +166,8 @@ void uk__foreign_route(uint32_t gsi, uint32_t vector)
 	w32(io + 0x10, vector);
 }
 
-/* TSC Hz: the hypervisor's leaf, else counted against 10 ms of the APIC timer, which KVM and QEMU run at 1 GHz. */
+/* TSC Hz: the hypervisor's leaf, else counted against 10 ms of the APIC timer, which KVM and QEMU
+ * run at 1 GHz. */
 static uint64_t tsc_rate(const struct uk_boot *boot)
 {
 	int x2 = !!(boot->flags & UK_BOOT_X2APIC);
@@ -208,7 +216,8 @@ static uint64_t wall_seconds(void)
 			return 0;
 		if (a & 0x80)
 			continue;
-		unsigned s = cmos(0), m = cmos(2), h = cmos(4), d = cmos(7), mo = cmos(8), y = 2000 + cmos(9);
+		unsigned s = cmos(0), m = cmos(2), h = cmos(4), d = cmos(7), mo = cmos(8),
+			 y = 2000 + cmos(9);
 		if (s != cmos(0))
 			continue;
 		if (mo < 1 || mo > 12 || d < 1 || d > 31)
@@ -226,5 +235,6 @@ void uk__foreign_clock(struct uk_boot *boot)
 	boot->tsc_hz = tsc_rate(boot);
 	boot->wall0 = wall_seconds() * UINT64_C(1000000000);
 	boot->tsc0 = rdtsc();
-	boot->mono0 = UINT64_C(1000000000); /* no host clock to agree with: one second after an imaginary boot */
+	boot->mono0 = UINT64_C(
+		1000000000); /* no host clock to agree with: one second after an imaginary boot */
 }

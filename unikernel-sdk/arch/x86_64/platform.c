@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * platform.c: platform.h on both kinds of VMM. Ring 3, one vCPU. The console is a ring in our memory that the
- * monitor drains on every exit it takes anyway; we ring its doorbell only when the ring is half full, when more
- * than a millisecond passed since it was last looked at, and never when an exit is about to happen. Under a
- * foreign VMM the bytes go to the 16550.
+ * platform.c: platform.h on both kinds of VMM. Ring 3, one vCPU. The console is a ring in our
+ * memory that the monitor drains on every exit it takes anyway; we ring its doorbell only when the
+ * ring is half full, when more than a millisecond passed since it was last looked at, and never
+ * when an exit is about to happen. Under a foreign VMM the bytes go to the 16550.
  */
 #include "core/platform.h"
 
@@ -70,7 +70,8 @@ void uk__mark(enum uk_mark mark)
 		uk__shared->mark[mark] = uk__rdtsc();
 }
 
-/* --- console ---------------------------------------------------------------------------------------------- */
+/* --- console
+ * ---------------------------------------------------------------------------------------------- */
 
 static void serial_write(const uint8_t *p, size_t len)
 {
@@ -121,7 +122,8 @@ void uk__console_write(const void *buf, size_t len)
 		console_kick();
 }
 
-/* --- idle, exit, crash ------------------------------------------------------------------------------------- */
+/* --- idle, exit, crash
+ * ------------------------------------------------------------------------------------- */
 
 bool uk__idle_serves_queues(void)
 {
@@ -142,7 +144,8 @@ static uint64_t timer_value(uint64_t deadline_ns)
 	if (delta > UINT64_C(3600000000000))
 		delta = UINT64_C(3600000000000);
 	if (uk__stub_mode & UK_BOOT_TSC_DEADLINE)
-		return uk__rdtsc() + (uint64_t)((unsigned __int128)delta * uk__boot->tsc_hz / 1000000000u) + 1;
+		return uk__rdtsc() +
+		       (uint64_t)((unsigned __int128)delta * uk__boot->tsc_hz / 1000000000u) + 1;
 	return delta > UINT32_MAX ? UINT32_MAX : delta + 1;
 }
 
@@ -187,8 +190,8 @@ static void crash_line(const char *name, uint64_t v)
 	uk__console_write(line, n);
 }
 
-/* In ring 3 on a stack of its own, after the stub saved the frame. The monitor prints the report itself, with
- * symbols; elsewhere we print what we have. */
+/* In ring 3 on a stack of its own, after the stub saved the frame. The monitor prints the report
+ * itself, with symbols; elsewhere we print what we have. */
 _Noreturn void uk__crash(struct uk_fault *f)
 {
 	if (!foreign())

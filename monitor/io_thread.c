@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * io_thread.c: IDLE_HLT mode. Doorbells are ioeventfds, interrupts are irqfds routed as MSIs, and
+ * one I/O thread serves all devices under the VM lock while the vCPU sleeps in HLT or runs. Signals
+ * are blocked here: the vCPU thread takes them. Source: KVM
+ * Documentation/virt/kvm/api.rst 4.52, 4.59, 4.75.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "monitor/virtio/dev.h"
+#include "monitor/vm.h"
+
+#define QUEUE_NOTIFY 0x50u
+#define IO_POLLFDS   96
+
+static int io_error(char *err, size_t errlen, const char *what)
+{
+	int e = errno;
+
+	snprintf(err, errlen, "%s: %s", what, strerror(e));
+	return -e;
+}
+
+static void drain(int fd)
+{
+	uint64_t n;
+
+	if (read(fd, &n, sizeof n) < 0)
+		return; /* somebody was faster */
+}
+
+void vm_io_kick(struct vm *vm)
+{
+	uint64_t one = 1;
+
+	if (write(vm->io_wake, &one, sizeof one) < 0)
+		return; /* already awake */
+}
+
+/* Poll set: [0] wake, then per device its doorbells, then its host fds. */
+struct io_set {
+	struct pollfd pfd[IO_POLLFDS];
+	unsigned n;
+	unsigned doorbells[UK_MAX_DEVS], events[UK_MAX_DEVS + 1];
+};
+
+static void collect(struct vm *vm, struct io_set *set)
+{
+	set->pfd[0] = (struct pollfd){.fd = vm->io_wake, .events = POLLIN};
+	set->n = 1;
+	for (unsigned i = 0; i < vm->nslots; i++) {
+		struct virtio_dev *dev = vm->slot[i].dev;
+
+		set->doorbells[i] = set->n;
+		for (unsigned q = 0; q < dev->nqueues; q++)
+			set->pfd[set->n++] =
+				(struct pollfd){.fd = vm->ioeventfd[i][q], .events = POLLIN};
+		set->events[i] = set->n;
+		set->n += dev->ops->pollfds(dev, set->pfd + set->n, 2);
+	}
+	set->events[vm->nslots] = set->n;
+}
+
+static void serve(struct vm *vm, struct io_set *set)
+{
+	if (set->pfd[0].revents)
+		drain(vm->io_wake);
+	for (unsigned i = 0; i < vm->nslots; i++) {
+		struct virtio_dev *dev = vm->slot[i].dev;
+		unsigned k = set->doorbells[i];
+
+		for (unsigned q = 0; q < dev->nqueues; q++, k++) {
+			if (!set->pfd[k].revents)
+				continue;
+			drain(set->pfd[k].fd);
+			vm->m.ioeventfd_kicks++;
+			dev->ops->serve(dev, q);
+		}
+		unsigned end = i + 1 < vm->nslots ? set->doorbells[i + 1] : set->n;
+		for (; k < end; k++)
+			if (set->pfd[k].revents)
+				dev->ops->on_event(dev, &set->pfd[k]);
+	}
+}
+
+static void *io_main(void *arg)
+{
+	struct vm *vm = arg;
+	struct io_set set;
+
+	while (__atomic_load_n(&vm->io_running, __ATOMIC_ACQUIRE)) {
+		pthread_mutex_lock(&vm->lock);
+		collect(vm, &set);
+		pthread_mutex_unlock(&vm->lock);
+		if (poll(set.pfd, set.n, -1) < 0)
+			continue;
+		pthread_mutex_lock(&vm->lock);
+		serve(vm, &set);
+		pthread_mutex_unlock(&vm->lock);
+	}
+	return NULL;
+}
+
+static int add_doorbells(struct vm *vm, unsigned i, char *err, size_t errlen)
+{
+	for (unsigned q = 0; q < vm->slot[i].dev->nqueues; q++) {
+		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		struct kvm_ioeventfd io = {
+			.datamatch = q,
+			.addr = UK_GPA_MMIO + (1 + (uint64_t)i) * UK_PAGE + QUEUE_NOTIFY,
+			.len = 4,
+			.fd = fd,
+			.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+		};
+
+		vm->ioeventfd[i][q] = fd;
+		if (fd < 0)
+			return io_error(err, errlen, "eventfd");
+		if (ioctl(vm->fd, KVM_IOEVENTFD, &io))
+			return io_error(err, errlen, "KVM_IOEVENTFD");
+	}
+	return 0;
+}
+
+static int add_irqs(struct vm *vm, char *err, size_t errlen)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry e[UK_MAX_DEVS];
+	} routes = {.head.nr = vm->nslots};
+
+	for (unsigned i = 0; i < vm->nslots; i++)
+		routes.e[i] = (struct kvm_irq_routing_entry){
+			.gsi = i,
+			.type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = {.address_lo = 0xfee00000, .data = UK_VEC_DEV0 + i},
+		};
+	if (vm->nslots && ioctl(vm->fd, KVM_SET_GSI_ROUTING, &routes))
+		return io_error(err, errlen, "KVM_SET_GSI_ROUTING");
+	for (unsigned i = 0; i < vm->nslots; i++) {
+		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		struct kvm_irqfd irq = {.fd = (uint32_t)fd, .gsi = i};
+
+		vm->slot[i].irqfd = fd;
+		if (fd < 0)
+			return io_error(err, errlen, "eventfd");
+		if (ioctl(vm->fd, KVM_IRQFD, &irq))
+			return io_error(err, errlen, "KVM_IRQFD");
+	}
+	return 0;
+}
+
+int vm_io_start(struct vm *vm, char *err, size_t errlen)
+{
+	sigset_t all, old;
+	int r = add_irqs(vm, err, errlen);
+
+	memset(vm->ioeventfd, -1, sizeof vm->ioeventfd);
+	for (unsigned i = 0; i < vm->nslots && !r; i++)
+		r = add_doorbells(vm, i, err, errlen);
+	if (r || !vm->nslots)
+		return r;
+	vm->io_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->io_wake < 0)
+		return io_error(err, errlen, "eventfd");
+	vm->io_running = true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	r = pthread_create(&vm->io_thread, NULL, io_main, vm);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r) {
+		vm->io_running = false;
+		errno = r;
+		return io_error(err, errlen, "I/O thread");
+	}
+	return 0;
+}
+
+void vm_io_stop(struct vm *vm)
+{
+	if (vm->io_running) {
+		__atomic_store_n(&vm->io_running, false, __ATOMIC_RELEASE);
+		vm_io_kick(vm);
+		pthread_join(vm->io_thread, NULL);
+	}
+	if (vm->io_wake < 0)
+		return;
+	close(vm->io_wake);
+	vm->io_wake = -1;
+	for (unsigned i = 0; i < vm->nslots; i++) {
+		if (vm->slot[i].irqfd >= 0)
+			close(vm->slot[i].irqfd);
+		vm->slot[i].irqfd = -1;
+		for (unsigned q = 0; q < 8; q++)
+			if (vm->ioeventfd[i][q] >= 0)
+				close(vm->ioeventfd[i][q]);
+	}
+}

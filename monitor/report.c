@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * report.c: --boot-timer and --metrics. Guest stages come from TSC stamps in the shared page: no
+ * exit was spent on them; they are the guest's word and are only printed. vCPU thread.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "monitor/metrics_json.h"
+#include "monitor/virtio/blk.h"
+#include "monitor/virtio/net.h"
+#include "monitor/vm.h"
+
+/* A guest stamp as host CLOCK_MONOTONIC ns, 0 when not reached or nonsense. */
+static uint64_t mark_ns(const struct vm *vm, enum uk_mark mark)
+{
+	uint64_t tsc = vm->shared ? __atomic_load_n(&vm->shared->mark[mark], __ATOMIC_RELAXED) : 0;
+	const struct uk_boot *l = &vm->layout;
+
+	if (tsc < l->tsc0 || !l->tsc_hz)
+		return 0;
+	return l->mono0 + (uint64_t)((unsigned __int128)(tsc - l->tsc0) * 1000000000u / l->tsc_hz);
+}
+
+static void take_marks(struct vm *vm)
+{
+	vm->m.t_guest_entry = mark_ns(vm, UK_MARK_ENTRY);
+	vm->m.t_guest_main = mark_ns(vm, UK_MARK_MAIN);
+	vm->m.t_guest_listen = mark_ns(vm, UK_MARK_LISTEN);
+}
+
+/* Proportional set size of this process in KiB, 0 when the kernel will not say. */
+static uint64_t pss_kib(void)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+	char line[128];
+	unsigned long kib = 0;
+
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "Pss: %lu kB", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+void report_boot(struct vm *vm, bool at_exit)
+{
+	struct vm_metrics *m = &vm->m;
+	char line[400];
+	size_t n = 0;
+
+	take_marks(vm);
+	if (!at_exit && !m->t_guest_listen)
+		return;
+	vm->boot_reported = true;
+	const struct {
+		const char *name;
+		uint64_t at;
+	} stages[] = {
+		{"options", m->t_config},
+		{"kvm", m->t_kvm},
+		{"image", m->t_image},
+		{"entered", m->t_enter},
+		{"guest", m->t_guest_entry},
+		{"main", m->t_guest_main},
+		{"listening", m->t_guest_listen},
+		{"exit", at_exit ? m->t_exit : 0},
+	};
+	for (unsigned i = 0; i < sizeof stages / sizeof *stages; i++)
+		if (stages[i].at >= m->t_start)
+			n += (size_t)snprintf(line + n, sizeof line - n, "%s%s %lu us",
+					      n ? ", " : "", stages[i].name,
+					      (stages[i].at - m->t_start) / 1000);
+	log_info("boot: %s; memory %lu KiB PSS", line, pss_kib());
+}
+
+void report_metrics(struct vm *vm)
+{
+	if (!vm->cfg->metrics)
+		return;
+	take_marks(vm);
+	vm->m.console_bytes = vm->console.bytes;
+	vm->m.console_dropped = vm->console.dropped;
+	struct metrics_dev devs[UK_MAX_DEVS];
+	for (unsigned i = 0; i < vm->nslots; i++)
+		devs[i] = i < vm->cfg->nblk
+				  ? (struct metrics_dev){.id = vm->cfg->blk[i].id,
+							 .blk = vblk_metrics(vm->slot[i].dev)}
+				  : (struct metrics_dev){.id = vm->cfg->net[i - vm->cfg->nblk].id,
+							 .net = vnet_metrics(vm->slot[i].dev)};
+	int r = metrics_write(vm->cfg->metrics, vm->cfg->id, &vm->m, devs, vm->nslots);
+	if (r)
+		log_err("--metrics %s: %s", vm->cfg->metrics, strerror(-r));
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vm.c: making and unmaking a VM, and its run loop. Main thread = vCPU thread. Exits carry
+ * guest-chosen values: they are dispatched, never trusted.
+ */
+#include "monitor/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "monitor/signals.h"
+#include "monitor/virtio/dev.h"
+
+#define STOP_GRACE_S 2
+
+uint64_t vm_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* --- making
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static int open_kvm(struct vm *vm, char *err, size_t errlen)
+{
+	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (vm->kvm >= 0)
+		return 0;
+	int e = errno;
+	const char *fix = e == EACCES || e == EPERM ? "join the group that owns it: sudo usermod "
+						      "-aG kvm $USER, then log in again"
+			  : e == ENOENT || e == ENODEV || e == ENXIO
+				  ? "load kvm_intel or kvm_amd (sudo modprobe kvm_amd), switch "
+				    "virtualisation on in the "
+				    "firmware, or, in a VM, let its host allow nesting"
+				  : "check the device node";
+	snprintf(err, errlen, "/dev/kvm: %s: %s", strerror(e), fix);
+	return -e;
+}
+
+static int kvm_error(char *err, size_t errlen, const char *what)
+{
+	int e = errno;
+
+	snprintf(err, errlen, "%s: %s", what, strerror(e));
+	return -e;
+}
+
+static int create_kvm_vm(struct vm *vm, char *err, size_t errlen)
+{
+	struct kvm_enable_cap split = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = 24};
+
+	if (ioctl(vm->kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
+		snprintf(err, errlen, "/dev/kvm speaks another API version than %d",
+			 KVM_API_VERSION);
+		return -EPROTO;
+	}
+	do
+		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
+	while (vm->fd < 0 && errno == EINTR);
+	if (vm->fd < 0)
+		return kvm_error(err, errlen, "KVM_CREATE_VM");
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &split))
+		return kvm_error(err, errlen, "KVM_CAP_SPLIT_IRQCHIP");
+	return 0;
+}
+
+static int create_memory(struct vm *vm, char *err, size_t errlen)
+{
+	uint64_t size = vm->cfg->mem;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return kvm_error(err, errlen, "--mem: cannot reserve guest memory");
+	vm->gm = (struct gmem){.base = p, .size = size};
+	return 0;
+}
+
+static int create_vcpu(struct vm *vm, char *err, size_t errlen)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 0, .memory_size = vm->gm.size, .userspace_addr = (uint64_t)vm->gm.base};
+
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+		return kvm_error(err, errlen, "KVM_SET_USER_MEMORY_REGION");
+	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
+	if (vm->vcpu < 0)
+		return kvm_error(err, errlen, "KVM_CREATE_VCPU");
+	int size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(struct kvm_run))
+		return kvm_error(err, errlen, "KVM_GET_VCPU_MMAP_SIZE");
+	void *run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
+	if (run == MAP_FAILED)
+		return kvm_error(err, errlen, "mmap of the vCPU");
+	vm->run = run;
+	vm->run_size = (size_t)size;
+	return 0;
+}
+
+static int open_image(struct vm *vm, char *err, size_t errlen)
+{
+	const char *why = NULL;
+	int r = image_open(&vm->image, vm->cfg->kernel, SIGNAL_LEASE, &why);
+
+	if (r)
+		snprintf(err, errlen, "--kernel %s: %s", vm->cfg->kernel, why ? why : strerror(-r));
+	return r;
+}
+
+int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
+{
+	int r;
+
+	*vm = (struct vm){
+		.cfg = cfg, .kvm = -1, .fd = -1, .vcpu = -1, .exit_code = -1, .io_wake = -1};
+	vm->image.fd = -1;
+	vm->console.fd = -1;
+	vm->nslots = cfg->nblk + cfg->nnet;
+	vm->idle_exit = cfg->idle != IDLE_HLT;
+	pthread_mutex_init(&vm->lock, NULL);
+
+	r = console_open(&vm->console, cfg->console ? cfg->console : "-");
+	if (r) {
+		snprintf(err, errlen, "--console %s: %s", cfg->console, strerror(-r));
+		return r;
+	}
+	r = open_image(vm, err, errlen);
+	r = r ? r : open_kvm(vm, err, errlen);
+	r = r ? r : create_memory(vm, err, errlen);
+	r = r ? r : vm_devices_create(vm, err, errlen);
+	r = r ? r : create_kvm_vm(vm, err, errlen);
+	vm->m.t_kvm = vm_now();
+	r = r ? r : create_vcpu(vm, err, errlen);
+	r = r ? r : vm_boot_build(vm, err, errlen);
+	vm->m.t_image = vm_now();
+	r = r ? r : vcpu_setup(vm, err, errlen);
+	r = r ? r : vm_devices_ready(vm, err, errlen);
+	if (!r && !vm->idle_exit)
+		r = vm_io_start(vm, err, errlen);
+	if (!r)
+		signals_bind(vm->run);
+	return r;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	signals_bind(NULL);
+	vm_io_stop(vm);
+	vm_devices_destroy(vm);
+	if (vm->run)
+		munmap(vm->run, vm->run_size);
+	vm->run = NULL;
+	close_fd(&vm->vcpu);
+	close_fd(&vm->fd);
+	close_fd(&vm->kvm);
+	if (vm->image.fd >= 0)
+		image_close(&vm->image);
+	if (vm->gm.base)
+		munmap(vm->gm.base, vm->gm.size);
+	vm->gm.base = NULL;
+	console_close(&vm->console);
+	pthread_mutex_destroy(&vm->lock);
+}
+
+/* --- running
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Ask the guest to stop; it syncs its file systems and exits. What does not stop in time is
+ * stopped. */
+static void ask_to_stop(struct vm *vm, const struct signals_seen *s)
+{
+	if (vm->stop_signal || s->stops > 1) {
+		vm->exit_code = 128 + (vm->stop_signal ? vm->stop_signal : s->stop);
+		return;
+	}
+	vm->stop_signal = s->stop;
+	__atomic_store_n(&vm->shared->stop, (uint32_t)s->stop, __ATOMIC_RELEASE);
+	alarm(STOP_GRACE_S);
+	vm->news = true;
+	if (!vm->idle_exit) {
+		struct kvm_msi wake = {.address_lo = 0xfee00000, .data = UK_VEC_TIMER};
+
+		ioctl(vm->fd, KVM_SIGNAL_MSI,
+		      &wake); /* out of HLT; failing, the grace period ends it */
+	}
+}
+
+static void on_signals(struct vm *vm)
+{
+	struct signals_seen s = signals_take();
+
+	if (s.lease) {
+		int r = image_privatize(&vm->image);
+
+		if (r) {
+			log_err("%s is being changed and cannot be copied: %s", vm->cfg->kernel,
+				strerror(-r));
+			vm->exit_code = 1;
+		}
+	}
+	if (s.metrics)
+		report_metrics(vm);
+	if (s.stop)
+		ask_to_stop(vm, &s);
+	if (s.grace_over && vm->exit_code < 0) {
+		log_warn("the guest did not stop within %d s of the signal: stopped without its "
+			 "consent",
+			 STOP_GRACE_S);
+		vm->exit_code = 128 + vm->stop_signal;
+	}
+}
+
+static void on_mmio(struct vm *vm)
+{
+	uint64_t addr = vm->run->mmio.phys_addr, val = 0;
+	unsigned len = vm->run->mmio.len;
+	bool write = vm->run->mmio.is_write;
+
+	vm->m.exits_mmio++;
+	if (len > sizeof val || addr < UK_GPA_MMIO) {
+		memset(vm->run->mmio.data, 0, sizeof vm->run->mmio.data);
+		return;
+	}
+	uint64_t page = (addr - UK_GPA_MMIO) / UK_PAGE, off = (addr - UK_GPA_MMIO) % UK_PAGE;
+	if (write)
+		memcpy(&val, vm->run->mmio.data, len);
+	if (!page) {
+		if (write)
+			vm_ctl_write(vm, off, val, len);
+	} else if (page <= vm->nslots) {
+		struct virtio_dev *dev = vm->slot[page - 1].dev;
+
+		vm->m.virtio_mmio++;
+		pthread_mutex_lock(&vm->lock);
+		if (!write)
+			val = virtio_mmio_read(dev, off, len);
+		else if (virtio_mmio_write(dev, off, val, len))
+			vm->m.doorbells++;
+		pthread_mutex_unlock(&vm->lock);
+		if (write && vm->io_running)
+			vm_io_kick(vm);
+	}
+	if (!write)
+		memcpy(vm->run->mmio.data, &val, len);
+}
+
+/* One return of KVM_RUN. */
+static void on_exit_reason(struct vm *vm)
+{
+	switch (vm->run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		on_mmio(vm);
+		break;
+	case KVM_EXIT_IO: /* no port is ours: writes vanish, reads give what KVM left there */
+		vm->m.exits_io++;
+		break;
+	case KVM_EXIT_HLT:
+		vm->m.exits_hlt++;
+		break;
+	case KVM_EXIT_INTR:
+		vm->m.exits_intr++;
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		vm->m.exits_shutdown++;
+		crash_report_kvm(vm, "triple fault");
+		vm->exit_code = 134;
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		vm->m.exits_other++;
+		crash_report_kvm(vm, vm->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
+					     ? "KVM cannot emulate an instruction"
+					     : "KVM internal error");
+		vm->exit_code = 134;
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		vm->m.exits_other++;
+		crash_report_kvm(vm, "the CPU refused to enter the guest");
+		vm->exit_code = 134;
+		break;
+	default:
+		vm->m.exits_other++;
+		log_err("unexpected KVM exit reason %u", vm->run->exit_reason);
+		vm->exit_code = 134;
+	}
+}
+
+int vm_run(struct vm *vm)
+{
+	vm->m.t_enter = vm_now();
+	while (vm->exit_code < 0) {
+		vm->run->immediate_exit = 0;
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		if (signals_pending()) {
+			on_signals(vm);
+			continue;
+		}
+		vm->news = false;
+		int r = ioctl(vm->vcpu, KVM_RUN, 0);
+		vm->m.exits++;
+		if (!r) {
+			on_exit_reason(vm);
+		} else if (errno == EINTR || errno == EAGAIN) {
+			vm->m.exits_intr++;
+		} else {
+			int e = errno;
+
+			crash_report_kvm(vm, strerror(e));
+			vm->exit_code = e == EFAULT ? 134 : 1;
+		}
+	}
+	vm->m.t_exit = vm_now();
+	console_drain(&vm->console, &vm->gm, vm->shared);
+	vm_io_stop(vm);
+	int r = vm_devices_sync(vm);
+	if (r) {
+		log_err("a disk could not be flushed: %s", strerror(-r));
+		vm->exit_code = vm->exit_code ? vm->exit_code : 1;
+	}
+	return vm->exit_code;
+}

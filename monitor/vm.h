@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vm.h: one virtual machine: its KVM objects, memory, image and devices. Made and destroyed by the
+ * main thread, which is also the vCPU thread. In IDLE_HLT mode an I/O thread serves the devices
+ * too, under `lock`.
+ */
+#ifndef MONITOR_VM_H
+#define MONITOR_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "monitor/config.h"
+#include "monitor/console.h"
+#include "monitor/gmem.h"
+#include "monitor/image.h"
+#include "monitor/metrics.h"
+#include "uk_abi.h"
+
+struct kvm_run;
+struct virtio_dev;
+struct vm;
+
+/* One virtio-mmio slot. The first nblk slots are block devices, the next nnet are NICs, in the
+ * order given. */
+struct vm_slot {
+	struct vm *vm;
+	unsigned index;
+	struct virtio_dev *dev;
+	int irqfd; /* IDLE_HLT only, else -1 */
+};
+
+struct vm {
+	const struct vm_config *cfg;
+	struct gmem gm;
+	struct image image;
+	struct uk_boot layout; /* our copy of what we told the guest; the guest cannot change it */
+	struct uk_shared *shared; /* in guest memory: read a field once, judge the copy */
+	uint64_t image_bias;	  /* virtual address minus link address */
+
+	int kvm, fd, vcpu;
+	struct kvm_run *run;
+	size_t run_size;
+	bool idle_exit; /* the mode that was decided */
+	bool news;	/* IDLE_EXIT: a device raised its interrupt since the guest last ran */
+
+	struct vm_slot slot[UK_MAX_DEVS];
+	unsigned nslots;
+	struct console console;
+
+	/* IDLE_HLT only */
+	pthread_mutex_t lock;
+	pthread_t io_thread;
+	bool io_running;
+	int io_wake; /* eventfd: look at the poll set again */
+	int ioeventfd[UK_MAX_DEVS][8];
+
+	int exit_code;	 /* -1 while running */
+	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */
+	bool boot_reported;
+	struct vm_metrics m;
+};
+
+/* CLOCK_MONOTONIC, ns. */
+uint64_t vm_now(void);
+
+/*
+ * Build the whole machine up to the first instruction. 0, or -errno with a one-line message in err
+ * that says what to do about it. vm_destroy() undoes any part; safe on a zeroed struct.
+ */
+int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen);
+void vm_destroy(struct vm *vm);
+
+/* Run until the guest exits, crashes or is stopped; devices are synced on return. Exit code of the
+ * process. */
+int vm_run(struct vm *vm);
+
+/* --- pieces, each in the file named
+ * ------------------------------------------------------------------------ */
+
+/* boot.c: lay out guest memory, build tables and struct uk_boot, map the image. */
+int vm_boot_build(struct vm *vm, char *err, size_t errlen);
+/* Guest virtual address (ring 3 view) to GPA for [va, va + len); false when not plain RAM. */
+bool vm_va_to_gpa(const struct vm *vm, uint64_t va, uint64_t len, gpa_t *ret_gpa);
+
+/* vcpu.c: CPUID, registers, MSRs for direct entry into ring 3; the run loop. */
+int vcpu_setup(struct vm *vm, char *err, size_t errlen);
+
+/* ctl.c: the control page. */
+void vm_ctl_write(struct vm *vm, uint64_t off, uint64_t val, unsigned len);
+
+/* devices.c: create, interrupt and serve the virtio devices. */
+int vm_devices_create(struct vm *vm, char *err, size_t errlen);
+/* User-mode network helpers were started early; wait until they are ready. */
+int vm_devices_ready(struct vm *vm, char *err, size_t errlen);
+void vm_devices_destroy(struct vm *vm);
+void vm_devices_serve(struct vm *vm);
+/* Wait for and serve host events until news, a signal, or CLOCK_MONOTONIC deadline_ns. */
+void vm_devices_wait(struct vm *vm, uint64_t deadline_ns);
+/* Finish in-flight I/O and flush the disks. */
+int vm_devices_sync(struct vm *vm);
+
+/* io_thread.c: ioeventfd, irqfd and the I/O thread of IDLE_HLT. */
+int vm_io_start(struct vm *vm, char *err, size_t errlen);
+void vm_io_stop(struct vm *vm);
+/* The poll set may have changed: let the I/O thread look again. */
+void vm_io_kick(struct vm *vm);
+
+/* crash.c: reports on stderr. */
+void crash_report_fault(struct vm *vm, gpa_t fault_gpa);
+void crash_report_kvm(struct vm *vm, const char *what);
+
+/* report.c: --boot-timer line and --metrics file. */
+void report_boot(struct vm *vm, bool at_exit);
+void report_metrics(struct vm *vm);
+
+#endif
