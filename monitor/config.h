@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.h: what one VM is made of, as said on the command line or in a JSON file. opts.c and config.c fill
- * it and judge it; everything after them trusts it. Plain data: no fds, nothing opened.
+ * config.h: what one VM is made of, as said on the command line or in a JSON file. opts.c and
+ * config_json.c fill it through one set of judges (config_field.c), config.c checks it as a whole;
+ * everything after them trusts it. Plain data: no fds, nothing opened. Main thread.
  */
 #ifndef MONITOR_CONFIG_H
 #define MONITOR_CONFIG_H
@@ -9,14 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
-#define CONFIG_MAX_BLK   4
-#define CONFIG_MAX_NET   4
+#define CONFIG_MAX_BLK	 4
+#define CONFIG_MAX_NET	 4
 #define CONFIG_MAX_ALLOW 32
-#define CONFIG_MAX_FWD   16
-#define CONFIG_MEM_MIN   (UINT64_C(2) << 20)
-#define CONFIG_MEM_MAX   (UINT64_C(3) << 30)
-#define CONFIG_MEM_DEF   (UINT64_C(16) << 20)
+#define CONFIG_MAX_FWD	 16
+#define CONFIG_MEM_MIN	 (UINT64_C(2) << 20)
+#define CONFIG_MEM_MAX	 (UINT64_C(3) << 30)
+#define CONFIG_MEM_DEF	 (UINT64_C(16) << 20)
 
 struct blk_config {
 	const char *id; /* 1..31 characters of [A-Za-z0-9_-] */
@@ -25,7 +27,11 @@ struct blk_config {
 	unsigned queues; /* 1..8 */
 };
 
-/* Allow-list entry: destination net and port range; proto 0 = any, 6, 17, 1, 58. IPv4 is v4-mapped. */
+/*
+ * Allow-list entry: destination net and port range; proto 0 = any, 6, 17, 1, 58. IPv4 is v4-mapped,
+ * so an IPv6 prefix that covers ::ffff:0:0/96 covers IPv4 too. Ports other than 0..65535 with proto
+ * 0 mean TCP and UDP.
+ */
 struct net_allow {
 	uint8_t addr[16];
 	uint8_t prefix; /* 0..128, over the mapped form */
@@ -35,9 +41,9 @@ struct net_allow {
 
 /* TX policy of one NIC: what may leave the VM. All off = no cost. */
 struct net_policy {
-	bool antispoof;		/* only our MAC and addrs[] as source */
-	bool restrict_dest;	/* only allow[] as destination */
-	uint8_t addrs[4][16];	/* own addresses, v4-mapped or v6 */
+	bool antispoof;	      /* only our MAC and addrs[] as source */
+	bool restrict_dest;   /* only allow[] as destination */
+	uint8_t addrs[4][16]; /* own addresses, v4-mapped or v6 */
 	unsigned naddrs;
 	struct net_allow allow[CONFIG_MAX_ALLOW];
 	unsigned nallow;
@@ -83,6 +89,30 @@ struct vm_config {
 	unsigned nblk;
 	struct net_config net[CONFIG_MAX_NET];
 	unsigned nnet;
+
+	/* Where the strings above live: short ones in pool, what does not fit on the heap. */
+	struct config_str *strings;
+	unsigned pool_len;
+	char pool[1024];
 };
+
+/* One line for the user: names the option or key, the value and the way out. Printable ASCII. */
+struct config_err {
+	char text[320];
+};
+
+/* The defaults. The struct points into itself: it is not to be copied. */
+void config_init(struct vm_config *cfg);
+/* Frees what config_str took; accepts a zeroed struct. */
+void config_fini(struct vm_config *cfg);
+/* A copy of s that lives as long as cfg; NULL when out of memory. */
+const char *config_str(struct vm_config *cfg, const char *s);
+/* What only the whole can tell: the kernel is there, no id, MAC, tap, fd or host port is used
+ * twice. 0 or -EINVAL. */
+int config_check(const struct vm_config *cfg, struct config_err *err);
+/* Fill in err->text, unprintable bytes as '?'. Returns -EINVAL, so that a judge can end with it. */
+int config_fail(struct config_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The configuration for people, one "key: value" a line. */
+void config_print(const struct vm_config *cfg, FILE *out);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * elf.h: decode the headers of an ELF64 image into a plan. Pure: looks at bytes in memory, opens nothing,
- * maps nothing. The file is hostile: every field is checked here, and what comes out is safe to act on
- * (segments sorted, inside the file, page-disjoint, not W+X, inside [base, base + span)).
- * Source: System V gABI chapter 5, x86-64 psABI; the note is unikernel-sdk/include/uk_abi.h.
+ * elf.h: decode the headers of an ELF64 image into a plan. Pure: looks at bytes in memory, opens
+ * nothing, maps nothing. The file is hostile: every field is checked here, and what comes out is
+ * safe to act on (segments sorted, inside the file, page-disjoint, not W+X, inside [base, base +
+ * span)). Source: System V gABI chapter 5, x86-64 psABI; the note is
+ * unikernel-sdk/include/uk_abi.h.
  */
 #ifndef MONITOR_ELF_H
 #define MONITOR_ELF_H
@@ -34,13 +35,15 @@ struct elf_image {
 	uint64_t stack; /* wanted main stack (PT_GNU_STACK p_memsz), 0 = default */
 	struct elf_seg seg[ELF_MAX_SEGS];
 	unsigned nseg;
-	struct uk_note note; /* checked: entry and vectors inside executable segments, stub page aligned... */
+	struct uk_note note; /* checked: entry and vectors inside executable segments, stub page
+				aligned... */
 };
 
 /*
- * head: the first min(file_size, ELF_HEAD_MAX) bytes. Returns 0, or -ENOEXEC with *ret_why a static string
- * that names the field and what is wrong with it.
+ * head: the first min(file_size, ELF_HEAD_MAX) bytes. Returns 0, or -ENOEXEC with *ret_why a static
+ * string that names the field and what is wrong with it.
  */
-int elf_decode(const void *head, size_t head_len, uint64_t file_size, struct elf_image *ret_img, const char **ret_why);
+int elf_decode(const void *head, size_t head_len, uint64_t file_size, struct elf_image *ret_img,
+	       const char **ret_why);
 
 #endif

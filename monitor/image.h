@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * image.h: the image file behind a VM's first pages. Segments are mapped MAP_PRIVATE from the file into guest
- * memory, so a thousand VMs share text and constants in the page cache.
+ * image.h: the image file behind a VM's first pages. Segments are mapped MAP_PRIVATE from the file
+ * into guest memory, so a thousand VMs share text and constants in the page cache.
  *
- * A file that changes under us must neither kill the monitor (SIGBUS after truncation) nor show the guest
- * bytes it did not boot from. So we map a file only when we hold it still: a sealed memfd as it is, any other
- * regular file under a read lease (fcntl F_SETLEASE); when somebody opens it for writing the kernel makes him
- * wait, we copy every page (MADV_POPULATE_WRITE) and let the lease go. Where no lease is to be had (not our
- * file, open for writing, file system without leases) we read the image into private memory: correct, not
- * shared, and the metrics say so.
+ * A file that changes under us must neither kill the monitor (SIGBUS after truncation) nor show the
+ * guest bytes it did not boot from. So we map a file only when we hold it still: a sealed memfd as
+ * it is, any other regular file under a read lease (fcntl F_SETLEASE); when somebody opens it for
+ * writing the kernel makes him wait, we copy every page (MADV_POPULATE_WRITE) and let the lease go.
+ * Where no lease is to be had (not our file, open for writing, file system without leases) we read
+ * the image into private memory: correct, not shared, and the metrics say so.
  */
 #ifndef MONITOR_IMAGE_H
 #define MONITOR_IMAGE_H
 
 #include <signal.h>
+#include <time.h>
 #include "monitor/elf.h"
 #include "monitor/gmem.h"
 
@@ -24,22 +25,42 @@ struct image {
 	uint64_t size;
 	struct elf_image elf;
 	enum image_sharing sharing;
+	struct timespec changed; /* ctime when it was opened */
 	/* where it was mapped, for privatize */
 	const struct gmem *gm;
 	gpa_t gpa;
 };
 
-/* Open, decode, hold. lease_signal is delivered to this process when the lease must be given up.
- * -errno with *ret_why set to a message that names what is wrong (static or in image-owned storage). */
+/*
+ * Open, decode, hold. lease_signal (a real-time signal, blocked or caught by now) is delivered to
+ * the calling thread's process when the lease must be given up; there are
+ * /proc/sys/fs/lease-break-time seconds for it. -errno with *ret_why set to a static message that
+ * names what is wrong; then there is nothing to close.
+ */
 int image_open(struct image *img, const char *path, int lease_signal, const char **ret_why);
-/* Map or read every segment so that elf.base lands at gpa. The rest of the image's pages stay zero. -errno. */
+/*
+ * Map or read every segment so that elf.base lands at gpa (page aligned). gm's pages there are
+ * zero, and gm outlives img. -ENOMEM: the image does not fit in RAM there; -ENODATA: the file ended
+ * early; -ESTALE: it changed while it was read.
+ */
 int image_map(struct image *img, const struct gmem *gm, gpa_t gpa);
-/* The lease is being broken: make every mapped page ours, then release the lease. Not in a signal handler. */
+/*
+ * The lease is being broken: make every mapped page ours, then release the lease. Safe while the
+ * guest runs; any thread, not in a signal handler, not at the same time as image_map. On failure
+ * (-ENOMEM) the lease is kept and the VM must end before it expires.
+ */
 int image_privatize(struct image *img);
+/* "sealed", "leased" or "copied", for the metrics. */
+const char *image_sharing_name(enum image_sharing sharing);
+/* Only when the guest runs no more and none of its memory is read: the lease ends here. Accepts fd
+ * -1. */
 void image_close(struct image *img);
 
-/* Symbolise va (link-time address): writes "name+0x12" to buf or "" when unknown. Reads the symbol table
- * from the file, bounds-checked; only called when a guest has crashed. */
+/*
+ * Symbolise va (link-time address): writes "name+0x12" to buf, or "" when unknown. Reads the symbol
+ * table from the file, bounds-checked, the name reduced to printable characters; only called when a
+ * guest has crashed.
+ */
 void image_symbol(const struct image *img, uint64_t va, char *buf, size_t len);
 
 #endif

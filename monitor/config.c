@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config.c: see config.h: defaults, strings, and the checks that need the whole configuration.
+ */
+#include "monitor/config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+struct config_str {
+	struct config_str *next;
+	char s[];
+};
+
+void config_init(struct vm_config *cfg)
+{
+	/* Not memset: the pool is most of the struct and need not be touched. */
+	cfg->kernel = NULL;
+	cfg->cmdline = "";
+	cfg->id = NULL;
+	cfg->console = "-";
+	cfg->metrics = NULL;
+	cfg->mem = CONFIG_MEM_DEF;
+	cfg->idle = IDLE_AUTO;
+	cfg->boot_timer = cfg->dry_run = cfg->json = false;
+	cfg->nblk = cfg->nnet = 0;
+	cfg->strings = NULL;
+	cfg->pool_len = 0;
+}
+
+void config_fini(struct vm_config *cfg)
+{
+	while (cfg->strings) {
+		struct config_str *next = cfg->strings->next;
+
+		free(cfg->strings);
+		cfg->strings = next;
+	}
+}
+
+const char *config_str(struct vm_config *cfg, const char *s)
+{
+	size_t n = strlen(s) + 1;
+
+	if (n <= sizeof cfg->pool - cfg->pool_len) {
+		char *p = cfg->pool + cfg->pool_len;
+
+		cfg->pool_len += (unsigned)n;
+		return memcpy(p, s, n);
+	}
+
+	struct config_str *str = malloc(sizeof *str + n);
+
+	if (!str)
+		return NULL;
+	str->next = cfg->strings;
+	cfg->strings = str;
+	return memcpy(str->s, s, n);
+}
+
+int config_fail(struct config_err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof err->text, fmt, ap);
+	va_end(ap);
+	for (char *p = err->text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return -EINVAL;
+}
+
+static const char *dev_id(const struct vm_config *cfg, unsigned i)
+{
+	return i < cfg->nblk ? cfg->blk[i].id : cfg->net[i - cfg->nblk].id;
+}
+
+static int check_ids(const struct vm_config *cfg, struct config_err *err)
+{
+	for (unsigned i = 0; i < cfg->nblk + cfg->nnet; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(dev_id(cfg, i), dev_id(cfg, j)) == 0)
+				return config_fail(
+					err, "id '%s' is used by two devices; give each its own id",
+					dev_id(cfg, i));
+	return 0;
+}
+
+static int check_net_pair(const struct net_config *a, const struct net_config *b,
+			  struct config_err *err)
+{
+	if (a->has_mac && b->has_mac && memcmp(a->mac, b->mac, 6) == 0)
+		return config_fail(err, "net '%s' and net '%s' have the same mac", a->id, b->id);
+	if (a->backend != b->backend)
+		return 0;
+	if (a->backend == NET_TAP && strcmp(a->tap, b->tap) == 0)
+		return config_fail(err, "net '%s' and net '%s' use the same tap '%s'", a->id, b->id,
+				   a->tap);
+	if (a->backend == NET_FD && a->fd == b->fd)
+		return config_fail(err, "net '%s' and net '%s' use the same fd %d", a->id, b->id,
+				   a->fd);
+	return 0;
+}
+
+static bool same_host_port(const struct net_fwd *a, const struct net_fwd *b)
+{
+	return a->udp == b->udp && a->host_port == b->host_port &&
+	       (a->host_addr == b->host_addr || a->host_addr == 0 || b->host_addr == 0);
+}
+
+static int check_fwds(const struct net_config *a, const struct net_config *b,
+		      struct config_err *err)
+{
+	for (unsigned i = 0; i < a->nfwd; i++)
+		for (unsigned j = 0; j < b->nfwd; j++)
+			if ((a != b || i != j) && same_host_port(&a->fwd[i], &b->fwd[j]))
+				return config_fail(err, "fwd: host port %u is forwarded twice",
+						   a->fwd[i].host_port);
+	return 0;
+}
+
+int config_check(const struct vm_config *cfg, struct config_err *err)
+{
+	int r;
+
+	if (!cfg->kernel)
+		return config_fail(err,
+				   "no kernel: say --kernel PATH (an image built with mayfly-cc)");
+	r = check_ids(cfg, err);
+	for (unsigned i = 0; i < cfg->nnet && r == 0; i++) {
+		for (unsigned j = 0; j < i && r == 0; j++)
+			r = check_net_pair(&cfg->net[j], &cfg->net[i], err);
+		for (unsigned j = 0; j <= i && r == 0; j++)
+			r = check_fwds(&cfg->net[j], &cfg->net[i], err);
+	}
+	return r;
+}

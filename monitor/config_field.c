@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config_field.c: see config_field.h.
+ */
+#include "monitor/config_field.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "lib/near.h"
+#include "lib/num.h"
+#include "monitor/config_value.h"
+#include "uk_abi.h"
+
+#define VM_ID_MAX  64
+#define DEV_ID_MAX 31
+#define FD_MAX	   1048575 /* fs.nr_open - 1 as Linux ships it */
+
+/* --- judges shared by several keys --- */
+
+static int set_str(struct field_obj *o, const char *text, const char **dst, struct config_err *err)
+{
+	const char *copy = config_str(o->cfg, text);
+
+	if (!copy)
+		return config_fail(err, "out of memory");
+	*dst = copy;
+	return 0;
+}
+
+static int set_path(struct field_obj *o, const char *text, const char **dst, struct config_err *err)
+{
+	size_t n = strlen(text);
+
+	if (n == 0)
+		return config_fail(err, "is empty; say the path of a file");
+	if (n >= PATH_MAX)
+		return config_fail(err, "the path is %zu bytes long; the system allows %d", n,
+				   PATH_MAX - 1);
+	return set_str(o, text, dst, err);
+}
+
+static int set_id(struct field_obj *o, const char *text, size_t max, const char **dst,
+		  struct config_err *err)
+{
+	static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	size_t n = strlen(text);
+
+	if (n < 1 || n > max || strspn(text, ok) != n)
+		return config_fail(err,
+				   "'%.80s' is not a name of 1 to %zu letters, digits, '_' and '-'",
+				   text, max);
+	return set_str(o, text, dst, err);
+}
+
+static int set_flag(const char *text, bool *dst, struct config_err *err)
+{
+	bool on = strcmp(text, "on") == 0;
+
+	if (!on && strcmp(text, "off") != 0)
+		return config_fail(err, "'%.64s' is neither on nor off", text);
+	*dst = on;
+	return 0;
+}
+
+static int set_number(const char *text, uint64_t min, uint64_t max, uint64_t *dst,
+		      struct config_err *err)
+{
+	int r = num_u64(text, strlen(text), min, max, dst);
+
+	if (r == -ERANGE)
+		return config_fail(err, "%.64s is out of range %llu..%llu", text,
+				   (unsigned long long)min, (unsigned long long)max);
+	if (r < 0)
+		return config_fail(err, "'%.64s' is not a number", text);
+	return 0;
+}
+
+/* --- the VM --- */
+
+static int vm_kernel(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_path(o, text, &o->cfg->kernel, err);
+}
+
+static int vm_cmdline(struct field_obj *o, const char *text, struct config_err *err)
+{
+	size_t n = strlen(text);
+
+	if (n > UK_CMDLINE_MAX)
+		return config_fail(err, "is %zu bytes long; a guest takes at most %u", n,
+				   UK_CMDLINE_MAX);
+	return set_str(o, text, &o->cfg->cmdline, err);
+}
+
+static int vm_mem(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t mem;
+	int r = num_size(text, &mem);
+
+	if (r == -ENOMSG)
+		return config_fail(err, "'%.64s' has no unit; write %.64sM for MiB", text, text);
+	if (r == -EINVAL)
+		return config_fail(err, "'%.64s' is not a size like 16M", text);
+	if (r < 0 || mem < CONFIG_MEM_MIN || mem > CONFIG_MEM_MAX)
+		return config_fail(err, "%.64s is out of range %lluM..%lluM", text,
+				   (unsigned long long)CONFIG_MEM_MIN >> 20,
+				   (unsigned long long)CONFIG_MEM_MAX >> 20);
+	if (mem % UK_PAGE)
+		return config_fail(err, "%.64s is not a multiple of %uB", text, UK_PAGE);
+	o->cfg->mem = mem;
+	return 0;
+}
+
+static int vm_id(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_id(o, text, VM_ID_MAX, &o->cfg->id, err);
+}
+
+static int vm_console(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_path(o, text, &o->cfg->console, err);
+}
+
+static int vm_metrics_path(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_path(o, text, &o->cfg->metrics, err);
+}
+
+static int vm_boot_timer(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_flag(text, &o->cfg->boot_timer, err);
+}
+
+static int vm_idle(struct field_obj *o, const char *text, struct config_err *err)
+{
+	if (strcmp(text, "auto") == 0)
+		o->cfg->idle = IDLE_AUTO;
+	else if (strcmp(text, "exit") == 0)
+		o->cfg->idle = IDLE_EXIT;
+	else if (strcmp(text, "hlt") == 0)
+		o->cfg->idle = IDLE_HLT;
+	else
+		return config_fail(err, "'%.64s' is not auto, exit or hlt", text);
+	return 0;
+}
+
+const struct field vm_fields[] = {
+	{"kernel", FIELD_STRING, vm_kernel},
+	{"cmdline", FIELD_STRING, vm_cmdline},
+	{"mem", FIELD_STRING, vm_mem},
+	{"id", FIELD_STRING, vm_id},
+	{"console", FIELD_STRING, vm_console},
+	{"metrics", FIELD_STRING, vm_metrics_path},
+	{"boot_timer", FIELD_FLAG, vm_boot_timer},
+	{"idle", FIELD_STRING, vm_idle},
+	{NULL, FIELD_STRING, NULL},
+};
+
+/* --- a disk --- */
+
+static int blk_id(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_id(o, text, DEV_ID_MAX, &o->blk->id, err);
+}
+
+static int blk_path(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_path(o, text, &o->blk->path, err);
+}
+
+static int blk_ro(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_flag(text, &o->blk->ro, err);
+}
+
+static int blk_direct(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_flag(text, &o->blk->direct, err);
+}
+
+static int blk_queues(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t v;
+	int r = set_number(text, 1, 8, &v, err);
+
+	if (r == 0)
+		o->blk->queues = (unsigned)v;
+	return r;
+}
+
+const struct field blk_fields[] = {
+	{"id", FIELD_STRING, blk_id},	      {"path", FIELD_STRING, blk_path},
+	{"ro", FIELD_FLAG, blk_ro},	      {"direct", FIELD_FLAG, blk_direct},
+	{"queues", FIELD_NUMBER, blk_queues}, {NULL, FIELD_STRING, NULL},
+};
+
+/* --- a network interface --- */
+
+static int net_id(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_id(o, text, DEV_ID_MAX, &o->net->id, err);
+}
+
+static int net_tap(struct field_obj *o, const char *text, struct config_err *err)
+{
+	size_t n = strlen(text);
+
+	/* The kernel would take '%' for a pattern and make another interface. */
+	if (n < 1 || n > 15 || strpbrk(text, "/% \t\n\v\f\r") || strcmp(text, ".") == 0 ||
+	    strcmp(text, "..") == 0)
+		return config_fail(
+			err, "'%.64s' is not the name of an interface (1 to 15 characters)", text);
+	return set_str(o, text, &o->net->tap, err);
+}
+
+static int net_user(struct field_obj *o, const char *text, struct config_err *err)
+{
+	bool on = false;
+	int r = set_flag(text, &on, err);
+
+	if (r == 0 && on)
+		o->net->backend = NET_USER;
+	return r;
+}
+
+static int net_fd(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t v;
+	int r = set_number(text, 3, FD_MAX, &v, err);
+
+	if (r == 0)
+		o->net->fd = (int)v;
+	return r;
+}
+
+static int net_mac(struct field_obj *o, const char *text, struct config_err *err)
+{
+	int r = value_mac(text, o->net->mac, err);
+
+	if (r == 0)
+		o->net->has_mac = true;
+	return r;
+}
+
+static int net_mtu(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t v;
+	int r = set_number(text, 68, 65535, &v, err);
+
+	if (r == 0)
+		o->net->mtu = (uint16_t)v;
+	return r;
+}
+
+static int net_fwd_add(struct field_obj *o, const char *text, struct config_err *err)
+{
+	struct net_config *n = o->net;
+	int r;
+
+	if (n->nfwd == CONFIG_MAX_FWD)
+		return config_fail(err, "more than %d; split them over several nets",
+				   CONFIG_MAX_FWD);
+	r = value_fwd(text, &n->fwd[n->nfwd], err);
+	if (r == 0)
+		n->nfwd++;
+	return r;
+}
+
+static int net_antispoof(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_flag(text, &o->net->policy.antispoof, err);
+}
+
+static int net_addr_add(struct field_obj *o, const char *text, struct config_err *err)
+{
+	struct net_policy *p = &o->net->policy;
+	const unsigned max = sizeof p->addrs / sizeof p->addrs[0];
+	int r;
+
+	if (p->naddrs == max)
+		return config_fail(err, "more than %u addresses for one interface", max);
+	r = value_ip(text, p->addrs[p->naddrs], err);
+	if (r == 0)
+		p->naddrs++;
+	return r;
+}
+
+/* The list being there at all is what restricts; "none" is how a command line writes the empty one.
+ */
+static int net_allow_add(struct field_obj *o, const char *text, struct config_err *err)
+{
+	struct net_policy *p = &o->net->policy;
+	int r;
+
+	p->restrict_dest = true;
+	if (strcmp(text, "none") == 0)
+		return 0;
+	if (p->nallow == CONFIG_MAX_ALLOW)
+		return config_fail(err, "more than %d destinations; join them to larger nets",
+				   CONFIG_MAX_ALLOW);
+	r = value_allow(text, &p->allow[p->nallow], err);
+	if (r == 0)
+		p->nallow++;
+	return r;
+}
+
+const struct field net_fields[] = {
+	{"id", FIELD_STRING, net_id},	    {"tap", FIELD_STRING, net_tap},
+	{"user", FIELD_FLAG, net_user},	    {"fd", FIELD_NUMBER, net_fd},
+	{"mac", FIELD_STRING, net_mac},	    {"mtu", FIELD_NUMBER, net_mtu},
+	{"fwd", FIELD_LIST, net_fwd_add},   {"antispoof", FIELD_FLAG, net_antispoof},
+	{"addr", FIELD_LIST, net_addr_add}, {"allow", FIELD_LIST, net_allow_add},
+	{NULL, FIELD_STRING, NULL},
+};
+
+_Static_assert(sizeof net_fields / sizeof net_fields[0] <= FIELD_MAX, "a mask of keys fits");
+
+/* --- finding keys --- */
+
+static bool same_name(const char *field, const char *name)
+{
+	for (; *field && *name; field++, name++)
+		if (*field != (*name == '-' ? '_' : *name))
+			return false;
+	return *field == *name;
+}
+
+int field_find(const struct field *fields, const char *name)
+{
+	for (int i = 0; fields[i].name; i++)
+		if (same_name(fields[i].name, name))
+			return i;
+	return -1;
+}
+
+int field_unknown(const struct field *fields, const char *name, struct config_err *err)
+{
+	const char *best = NULL;
+	size_t best_d = 3;
+
+	for (; fields->name; fields++) {
+		size_t d = near_distance(name, fields->name, 2);
+
+		if (d < best_d && d < strlen(fields->name)) {
+			best_d = d;
+			best = fields->name;
+		}
+	}
+	if (best)
+		return config_fail(err, "unknown key '%.64s'; did you mean '%s'?", name, best);
+	return config_fail(err, "unknown key '%.64s'", name);
+}
+
+int field_blame(struct config_err *err, const char *where, const char *name)
+{
+	struct config_err inner = *err;
+
+	return config_fail(err, "%.80s%.40s: %s", where, name, inner.text);
+}
+
+/* --- devices --- */
+
+struct blk_config *blk_config_add(struct vm_config *cfg, struct config_err *err)
+{
+	if (cfg->nblk == CONFIG_MAX_BLK) {
+		config_fail(err, "more than %d disks", CONFIG_MAX_BLK);
+		return NULL;
+	}
+
+	struct blk_config *b = &cfg->blk[cfg->nblk++];
+
+	*b = (struct blk_config){.queues = 1};
+	return b;
+}
+
+struct net_config *net_config_add(struct vm_config *cfg, struct config_err *err)
+{
+	if (cfg->nnet == CONFIG_MAX_NET) {
+		config_fail(err, "more than %d network interfaces", CONFIG_MAX_NET);
+		return NULL;
+	}
+
+	struct net_config *n = &cfg->net[cfg->nnet++];
+
+	*n = (struct net_config){.backend = NET_TAP, .fd = -1};
+	return n;
+}
+
+int blk_config_finish(struct vm_config *cfg, struct blk_config *b, struct config_err *err)
+{
+	static const char *const names[CONFIG_MAX_BLK] = {"blk0", "blk1", "blk2", "blk3"};
+
+	if (!b->path)
+		return config_fail(err, "no path; say path=FILE");
+	if (!b->id)
+		b->id = names[b - cfg->blk];
+	return 0;
+}
+
+int net_config_finish(struct vm_config *cfg, struct net_config *n, struct config_err *err)
+{
+	static const char *const names[CONFIG_MAX_NET] = {"eth0", "eth1", "eth2", "eth3"};
+	int backends = (n->tap != NULL) + (n->fd >= 0) + (n->backend == NET_USER);
+
+	if (backends != 1)
+		return config_fail(err, "%s; say exactly one of tap=NAME, user and fd=N",
+				   backends ? "more than one backend" : "no backend");
+	if (n->fd >= 0)
+		n->backend = NET_FD;
+	if (n->nfwd && n->backend != NET_USER)
+		return config_fail(err,
+				   "fwd needs the user backend; a tap is reached by its address");
+	if (n->policy.antispoof && !n->policy.naddrs)
+		return config_fail(err,
+				   "antispoof needs the interface's own addresses; add addr=IP");
+	if (n->policy.naddrs && !n->policy.antispoof)
+		return config_fail(err, "addr has no effect without antispoof; add antispoof");
+	if (!n->id)
+		n->id = names[n - cfg->net];
+	return 0;
+}

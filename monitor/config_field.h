@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config_field.h: every key of a configuration, once. The command line and the JSON file find a key
+ * here, bring its value as text and let its judge decide; so both accept the same things and
+ * complain in the same words. Main thread; keys and values are hostile.
+ */
+#ifndef MONITOR_CONFIG_FIELD_H
+#define MONITOR_CONFIG_FIELD_H
+
+#include "monitor/config.h"
+
+enum field_type {
+	FIELD_STRING,
+	FIELD_NUMBER,
+	FIELD_FLAG, /* the text is "on" or "off" */
+	FIELD_LIST  /* of strings: a list in JSON, a repeated key on the command line */
+};
+
+/* What a setter sees: obj is cfg itself, or one of cfg->blk and cfg->net. */
+struct field_obj {
+	struct vm_config *cfg;
+	struct blk_config *blk;
+	struct net_config *net;
+};
+
+struct field {
+	const char *name;
+	enum field_type type;
+	/* 0, or -EINVAL with err filled in, without the name of the key */
+	int (*set)(struct field_obj *obj, const char *text, struct config_err *err);
+};
+
+/* The keys of one kind of object, the last one nameless. */
+extern const struct field vm_fields[], blk_fields[], net_fields[];
+
+#define FIELD_MAX 16 /* keys of one object, for a bit mask of those seen */
+
+/* Index of the key in fields, or -1. '-' in name is the same as '_'. */
+int field_find(const struct field *fields, const char *name);
+/* The message for a key that is not there, with the nearest one that is. Returns -EINVAL. */
+int field_unknown(const struct field *fields, const char *name, struct config_err *err);
+/* Put the name of the key (and of what it is in) before the message. Returns -EINVAL. */
+int field_blame(struct config_err *err, const char *where, const char *name);
+
+/* Append a device with default values; NULL when there are CONFIG_MAX_* already (err filled in). */
+struct blk_config *blk_config_add(struct vm_config *cfg, struct config_err *err);
+struct net_config *net_config_add(struct vm_config *cfg, struct config_err *err);
+/* All keys are set: check them against each other, choose what was left open. 0 or -EINVAL. */
+int blk_config_finish(struct vm_config *cfg, struct blk_config *blk, struct config_err *err);
+int net_config_finish(struct vm_config *cfg, struct net_config *net, struct config_err *err);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config_json.c: see config_json.h. jansson parses; here types are checked and scalars are handed
+ * as text to the judges of config_field.c.
+ */
+#include "monitor/config_json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "monitor/config_field.h"
+#include "monitor/config_value.h"
+
+static const char *type_name(const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "a list";
+	case JSON_STRING:
+		return "a string";
+	case JSON_INTEGER:
+		return "a whole number";
+	case JSON_REAL:
+		return "a fraction";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "true or false";
+	case JSON_NULL:
+		return "null";
+	}
+	return "unknown";
+}
+
+static int wrong_type(const json_t *v, const char *want, struct config_err *err)
+{
+	return config_fail(err, "is %s; it has to be %s", type_name(v), want);
+}
+
+/* One value that is not a list, its type checked, to its judge. */
+static int set_scalar(struct field_obj *obj, const struct field *f, json_t *v,
+		      struct config_err *err)
+{
+	char text[24];
+
+	switch (f->type) {
+	case FIELD_FLAG:
+		if (!json_is_boolean(v))
+			return wrong_type(v, "true or false", err);
+		return f->set(obj, json_is_true(v) ? "on" : "off", err);
+	case FIELD_NUMBER:
+		if (!json_is_integer(v))
+			return wrong_type(v, "a whole number", err);
+		snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+		if (text[0] == '-')
+			return config_fail(err, "%s is negative", text);
+		return f->set(obj, text, err);
+	case FIELD_STRING:
+	case FIELD_LIST:
+		break;
+	}
+	if (json_is_string(v))
+		return f->set(obj, json_string_value(v), err);
+	if (json_is_integer(v) && f->type == FIELD_STRING)
+		return wrong_type(v, "a string, such as \"16M\" for a size", err);
+	return wrong_type(v, "a string", err);
+}
+
+static int set_list(struct field_obj *obj, const struct field *f, json_t *v, const char *where,
+		    struct config_err *err)
+{
+	char name[40];
+	json_t *item;
+	size_t i;
+
+	if (!json_is_array(v)) {
+		wrong_type(v, "a list of strings", err);
+		return field_blame(err, where, f->name);
+	}
+	/* An empty list of what may be reached lets nothing out; other empty lists are as good as
+	 * none. */
+	if (json_array_size(v) == 0 && strcmp(f->name, "allow") == 0)
+		return f->set(obj, "none", err);
+	json_array_foreach(v, i, item)
+	{
+		if (set_scalar(obj, f, item, err) == 0)
+			continue;
+		snprintf(name, sizeof name, "%s[%zu]", f->name, i);
+		return field_blame(err, where, name);
+	}
+	return 0;
+}
+
+/* One key of an object; where is what comes before its name, such as "net[0]." */
+static int set_key(struct field_obj *obj, const struct field *fields, const char *key, json_t *v,
+		   const char *where, struct config_err *err)
+{
+	int i = field_find(fields, key);
+
+	if (i < 0 || strcmp(fields[i].name, key) != 0) {
+		field_unknown(fields, key, err);
+		return *where ? field_blame(err, where, key) : -EINVAL;
+	}
+	if (fields[i].type == FIELD_LIST)
+		return set_list(obj, &fields[i], v, where, err);
+	if (set_scalar(obj, &fields[i], v, err) < 0)
+		return field_blame(err, where, key);
+	return 0;
+}
+
+static int decode_device(struct vm_config *cfg, bool net, json_t *dev, const char *at,
+			 struct config_err *err)
+{
+	struct field_obj obj = {.cfg = cfg};
+	char where[32];
+	const char *key;
+	json_t *v;
+
+	if (!json_is_object(dev))
+		return wrong_type(dev, "an object", err);
+	if (net)
+		obj.net = net_config_add(cfg, err);
+	else
+		obj.blk = blk_config_add(cfg, err);
+	if (!obj.net && !obj.blk)
+		return -EINVAL;
+	snprintf(where, sizeof where, "%s.", at);
+	json_object_foreach(dev, key, v)
+	{
+		int r = set_key(&obj, net ? net_fields : blk_fields, key, v, where, err);
+
+		if (r < 0)
+			return r;
+	}
+
+	int r = net ? net_config_finish(cfg, obj.net, err) : blk_config_finish(cfg, obj.blk, err);
+
+	return r < 0 ? field_blame(err, at, "") : 0;
+}
+
+static int decode_devices(struct vm_config *cfg, const char *key, json_t *list,
+			  struct config_err *err)
+{
+	bool net = strcmp(key, "net") == 0;
+	json_t *dev;
+	size_t i;
+
+	if (!json_is_array(list)) {
+		wrong_type(list, "a list of objects", err);
+		return field_blame(err, key, "");
+	}
+	json_array_foreach(list, i, dev)
+	{
+		char at[24];
+
+		snprintf(at, sizeof at, "%s[%zu]", key, i);
+		if (!json_is_object(dev)) {
+			wrong_type(dev, "an object", err);
+			return field_blame(err, at, "");
+		}
+		if (decode_device(cfg, net, dev, at, err) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int decode_root(struct vm_config *cfg, json_t *root, struct config_err *err)
+{
+	struct field_obj obj = {.cfg = cfg};
+	const char *key;
+	json_t *v;
+
+	if (!json_is_object(root))
+		return wrong_type(root, "an object", err);
+	json_object_foreach(root, key, v)
+	{
+		bool devices = strcmp(key, "block") == 0 || strcmp(key, "net") == 0;
+		int r = devices ? decode_devices(cfg, key, v, err)
+				: set_key(&obj, vm_fields, key, v, "", err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int config_json_decode(struct vm_config *cfg, const char *text, size_t len, struct config_err *err)
+{
+	json_error_t je;
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+
+	if (!root)
+		return config_fail(err, "line %d, column %d: %s", je.line, je.column, je.text);
+
+	int r = decode_root(cfg, root, err);
+
+	json_decref(root);
+	return r;
+}
+
+/* Everything that fd gives, up to cap bytes; what was read, or -errno. */
+static ssize_t read_all(int fd, char *buf, size_t cap)
+{
+	size_t n = 0;
+
+	while (n < cap) {
+		ssize_t got = read(fd, buf + n, cap - n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	return (ssize_t)n;
+}
+
+int config_json_load(struct vm_config *cfg, const char *path, struct config_err *err)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	const char *name = is_stdin ? "standard input" : path;
+	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return config_fail(err, "%.100s: cannot open: %s", name, strerror(errno));
+
+	char *text = malloc(CONFIG_JSON_MAX + 1);
+	ssize_t n = text ? read_all(fd, text, CONFIG_JSON_MAX + 1) : -ENOMEM;
+	int r;
+
+	if (n < 0) {
+		r = config_fail(err, "%.100s: cannot read: %s", name, strerror((int)-n));
+	} else if (n > (ssize_t)CONFIG_JSON_MAX) {
+		r = config_fail(err, "%.100s: larger than %u bytes", name, CONFIG_JSON_MAX);
+	} else {
+		r = config_json_decode(cfg, text, (size_t)n, err);
+		if (r < 0)
+			r = field_blame(err, name, "");
+	}
+	free(text);
+	if (!is_stdin)
+		close(fd);
+	return r;
+}
+
+/* --- out --- */
+
+/* json_*_set_new frees the value and fails when it is NULL, so one check at the end is enough. */
+static int put_list(json_t *list, const char *text)
+{
+	return json_array_append_new(list, json_string(text));
+}
+
+static json_t *blk_json(const struct blk_config *b)
+{
+	return json_pack("{s:s, s:s, s:b, s:b, s:i}", "id", b->id, "path", b->path, "ro", b->ro,
+			 "direct", b->direct, "queues", (int)b->queues);
+}
+
+static int put_backend(json_t *o, const struct net_config *n)
+{
+	switch (n->backend) {
+	case NET_TAP:
+		return json_object_set_new(o, "tap", json_string(n->tap));
+	case NET_USER:
+		return json_object_set_new(o, "user", json_true());
+	case NET_FD:
+		return json_object_set_new(o, "fd", json_integer(n->fd));
+	}
+	return -1;
+}
+
+static int put_policy(json_t *o, const struct net_policy *p)
+{
+	json_t *addrs = json_array(), *allow = json_array();
+	char v[VALUE_STR_MAX];
+	int bad = 0;
+
+	for (unsigned i = 0; i < p->naddrs; i++) {
+		value_ip_str(p->addrs[i], v);
+		bad |= put_list(addrs, v);
+	}
+	for (unsigned i = 0; i < p->nallow; i++) {
+		value_allow_str(&p->allow[i], v);
+		bad |= put_list(allow, v);
+	}
+	bad |= json_object_set_new(o, "antispoof", json_boolean(p->antispoof));
+	bad |= json_object_set_new(o, "addr", addrs);
+	if (p->restrict_dest)
+		bad |= json_object_set_new(o, "allow", allow);
+	else
+		json_decref(allow);
+	return bad;
+}
+
+static json_t *net_json(const struct net_config *n)
+{
+	json_t *o = json_object(), *fwd = json_array();
+	char v[VALUE_STR_MAX];
+	int bad = json_object_set_new(o, "id", json_string(n->id)) | put_backend(o, n);
+
+	if (n->has_mac) {
+		value_mac_str(n->mac, v);
+		bad |= json_object_set_new(o, "mac", json_string(v));
+	}
+	bad |= json_object_set_new(o, "mtu", json_integer(n->mtu ? n->mtu : 1500));
+	for (unsigned i = 0; i < n->nfwd; i++) {
+		value_fwd_str(&n->fwd[i], v);
+		bad |= put_list(fwd, v);
+	}
+	bad |= json_object_set_new(o, "fwd", fwd) | put_policy(o, &n->policy);
+	if (!bad)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+static json_t *root_json(const struct vm_config *cfg)
+{
+	static const char *const idle[] = {
+		[IDLE_AUTO] = "auto", [IDLE_EXIT] = "exit", [IDLE_HLT] = "hlt"};
+	json_t *root, *block = json_array(), *net = json_array();
+	char mem[VALUE_STR_MAX];
+	int bad = 0;
+
+	for (unsigned i = 0; i < cfg->nblk; i++)
+		bad |= json_array_append_new(block, blk_json(&cfg->blk[i]));
+	for (unsigned i = 0; i < cfg->nnet; i++)
+		bad |= json_array_append_new(net, net_json(&cfg->net[i]));
+	value_size_str(cfg->mem, mem);
+	root = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s*, s:s, s:b, s:o, s:o}", "kernel",
+			 cfg->kernel, "cmdline", cfg->cmdline, "mem", mem, "id", cfg->id, "console",
+			 cfg->console, "metrics", cfg->metrics, "idle", idle[cfg->idle],
+			 "boot_timer", cfg->boot_timer, "block", block, "net", net);
+	if (!bad)
+		return root;
+	json_decref(root);
+	return NULL;
+}
+
+int config_json_print(const struct vm_config *cfg, FILE *out)
+{
+	json_t *root = root_json(cfg);
+
+	if (!root)
+		return -ENOMEM; /* or a path that is not UTF-8, which JSON cannot hold */
+
+	int r = json_dumpf(root, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
+
+	json_decref(root);
+	return r;
+}

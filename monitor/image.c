@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * image.c: see image.h.
+ *
+ * Pages of the file that no segment fills: the kernel gives zeros behind the end of the file, and
+ * what lies between two segments in the file may be seen in the last page of the first one. Those
+ * are bytes of the image the guest was booted from, so nothing leaks; only where memsz > filesz
+ * promises zeros do we write them.
+ */
+#include "monitor/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define PAGE_MASK      ((uint64_t)UK_PAGE - 1)
+#define ZFS_MAGIC      0x2fc12fc1
+#define BCACHEFS_MAGIC 0xca451a4e
+
+static int fail(int err, const char *why, const char **ret_why)
+{
+	*ret_why = why;
+	return err;
+}
+
+/* Everything, or -errno; -ENODATA when the file ends before that. */
+static int read_full(int fd, void *dst, uint64_t len, uint64_t off)
+{
+	uint8_t *p = dst;
+
+	while (len) {
+		ssize_t n = pread(fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		p += n;
+		off += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static bool is_sealed(int fd)
+{
+	const int want = F_SEAL_WRITE | F_SEAL_SHRINK;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & want) == want;
+}
+
+/*
+ * A lease says that nobody on this kernel opens the file for writing. That is enough only where
+ * this kernel alone changes the file: not on network and FUSE file systems, and not on overlayfs,
+ * whose layers have inodes of their own.
+ */
+static bool lease_means_still(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	switch ((unsigned long)fs.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+	case EROFS_SUPER_MAGIC_V1:
+	case SQUASHFS_MAGIC:
+	case ZFS_MAGIC:
+	case BCACHEFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum image_sharing hold(int fd, int lease_signal)
+{
+	if (is_sealed(fd))
+		return IMAGE_SEALED;
+	if (lease_means_still(fd) && fcntl(fd, F_SETSIG, lease_signal) == 0 &&
+	    fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+		return IMAGE_LEASED;
+	return IMAGE_COPIED;
+}
+
+static int open_regular(const char *path, const char **ret_why)
+{
+	/* O_NONBLOCK: a FIFO must not make us wait; a regular file does not care. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0) {
+		int err = errno;
+
+		return fail(-err, strerrordesc_np(err), ret_why);
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return fail(-EINVAL, "not a regular file", ret_why);
+	}
+	return fd;
+}
+
+int image_open(struct image *img, const char *path, int lease_signal, const char **ret_why)
+{
+	uint8_t head[ELF_HEAD_MAX];
+	struct image im = {.fd = -1};
+	struct stat st;
+	size_t n = 0;
+	int r;
+
+	im.fd = open_regular(path, ret_why);
+	if (im.fd < 0)
+		return im.fd;
+	im.sharing = hold(im.fd, lease_signal);
+	/* The size counts from here on: it may have changed until the file was held. */
+	r = fstat(im.fd, &st) < 0 ? -errno : 0;
+	if (r == 0) {
+		im.size = (uint64_t)st.st_size;
+		im.changed = st.st_ctim;
+		n = im.size < sizeof head ? (size_t)im.size : sizeof head;
+		r = read_full(im.fd, head, n, 0);
+	}
+	if (r < 0)
+		fail(r, strerrordesc_np(-r), ret_why);
+	else
+		r = elf_decode(head, n, im.size, &im.elf, ret_why);
+	if (r < 0) {
+		close(im.fd);
+		return r;
+	}
+	*img = im;
+	return 0;
+}
+
+/* Where the pages of a segment lie: their offset in guest memory and in the file, and how many
+ * bytes of file. */
+struct extent {
+	uint64_t gpa, off, len;
+};
+
+static struct extent file_pages(const struct image *img, const struct elf_seg *s)
+{
+	uint64_t into = s->va & PAGE_MASK;
+
+	return (struct extent){
+		.gpa = img->gpa + (s->va - into - img->elf.base),
+		.off = s->off - into,
+		.len = s->filesz ? (into + s->filesz + PAGE_MASK) & ~PAGE_MASK : 0,
+	};
+}
+
+/* Zero what follows the file's bytes in their last page, where the segment goes on. */
+static int zero_tail(uint8_t *page, uint64_t from, uint64_t memsz_left)
+{
+	uint64_t n = UK_PAGE - from;
+
+	/* A disk error shows here as -EFAULT; the store alone would raise SIGBUS. */
+	if (madvise(page, UK_PAGE, MADV_POPULATE_WRITE) < 0)
+		return -errno;
+	memset(page + from, 0, n < memsz_left ? n : memsz_left);
+	return 0;
+}
+
+static int map_segment(struct image *img, const struct elf_seg *s)
+{
+	struct extent e = file_pages(img, s);
+	uint8_t *dst = gmem_ptr(img->gm, e.gpa, e.len);
+	uint64_t end = (s->va & PAGE_MASK) + s->filesz;
+
+	if (!dst)
+		return -ENOMEM;
+	if (e.len == 0)
+		return 0;
+	/* Writable whatever the segment says: the guest's page tables protect it from the guest,
+	 * and a device that is told to write there must hit a private copy, not a fault in the
+	 * monitor. */
+	if (mmap(dst, e.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, img->fd,
+		 (off_t)e.off) == MAP_FAILED)
+		return -errno;
+	if (s->memsz > s->filesz && end & PAGE_MASK)
+		return zero_tail(dst + (end & ~PAGE_MASK), end & PAGE_MASK, s->memsz - s->filesz);
+	return 0;
+}
+
+static int copy_segment(const struct image *img, const struct elf_seg *s)
+{
+	void *dst = gmem_ptr(img->gm, img->gpa + (s->va - img->elf.base), s->filesz);
+
+	if (!dst)
+		return -ENOMEM;
+	return read_full(img->fd, dst, s->filesz, s->off);
+}
+
+/* Nobody held the file while we read it: whoever changed it in that time moved its ctime. */
+static int check_unchanged(const struct image *img)
+{
+	struct stat st;
+
+	if (fstat(img->fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size != img->size || st.st_ctim.tv_sec != img->changed.tv_sec ||
+	    st.st_ctim.tv_nsec != img->changed.tv_nsec)
+		return -ESTALE;
+	return 0;
+}
+
+int image_map(struct image *img, const struct gmem *gm, gpa_t gpa)
+{
+	if (gpa & PAGE_MASK || (uintptr_t)gm->base & PAGE_MASK)
+		return -EINVAL;
+	if (!gmem_ptr(gm, gpa, img->elf.span))
+		return -ENOMEM;
+	img->gm = gm;
+	img->gpa = gpa;
+	for (unsigned i = 0; i < img->elf.nseg; i++) {
+		const struct elf_seg *s = &img->elf.seg[i];
+		int r = img->sharing == IMAGE_COPIED ? copy_segment(img, s) : map_segment(img, s);
+
+		if (r < 0)
+			return r;
+	}
+	if (img->sharing == IMAGE_COPIED)
+		return check_unchanged(img);
+	/* The signal may have come before there was anything to copy. */
+	if (img->sharing == IMAGE_LEASED && fcntl(img->fd, F_GETLEASE) != F_RDLCK)
+		return image_privatize(img);
+	return 0;
+}
+
+static int populate(uint8_t *p, uint64_t len)
+{
+	/* Writes nothing: takes the write fault of every page, which copies those that still are
+	 * the file's. */
+	while (madvise(p, len, MADV_POPULATE_WRITE) < 0)
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	return 0;
+}
+
+int image_privatize(struct image *img)
+{
+	/* Before image_map there is nothing to copy, and image_map looks for itself whether the
+	 * lease is wanted back. */
+	if (img->sharing != IMAGE_LEASED || !img->gm)
+		return 0;
+	for (unsigned i = 0; i < img->elf.nseg; i++) {
+		struct extent e = file_pages(img, &img->elf.seg[i]);
+		uint8_t *p = gmem_ptr(img->gm, e.gpa, e.len);
+		int r = p && e.len ? populate(p, e.len) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	img->sharing = IMAGE_COPIED;
+	return fcntl(img->fd, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0;
+}
+
+const char *image_sharing_name(enum image_sharing sharing)
+{
+	static const char *const names[] = {
+		[IMAGE_SEALED] = "sealed", [IMAGE_LEASED] = "leased", [IMAGE_COPIED] = "copied"};
+
+	return names[sharing];
+}
+
+void image_close(struct image *img)
+{
+	if (img->fd >= 0)
+		close(img->fd);
+	img->fd = -1;
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * opts.c: see opts.h.
+ */
+#include "monitor/opts.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "lib/kv.h"
+#include "lib/near.h"
+#include "monitor/config_field.h"
+#include "monitor/config_json.h"
+
+struct parse {
+	struct vm_config *cfg;
+	struct opts *opts;
+	struct config_err *err;
+};
+
+struct opt {
+	const char *name;
+	const char *arg; /* NULL: a flag */
+	bool repeats;
+	int (*set)(struct parse *p, const char *name,
+		   const char *val); /* err without the option's name */
+	const char *help;	     /* lines */
+};
+
+/* Options that are keys of the configuration under the same name. */
+static int set_key(struct parse *p, const char *name, const char *val)
+{
+	struct field_obj obj = {.cfg = p->cfg};
+
+	return vm_fields[field_find(vm_fields, name)].set(&obj, val, p->err);
+}
+
+static int set_device_key(struct parse *p, struct field_obj *obj, const struct field *fields,
+			  const char *key, const char *val, unsigned *seen)
+{
+	int i = field_find(fields, key);
+
+	if (i < 0)
+		return field_unknown(fields, key, p->err);
+	if (!val && fields[i].type != FIELD_FLAG)
+		config_fail(p->err, "needs a value: %s=...", fields[i].name);
+	else if (*seen & 1u << i && fields[i].type != FIELD_LIST)
+		config_fail(p->err, "is there twice");
+	else if (fields[i].set(obj, val ? val : "on", p->err) == 0) {
+		*seen |= 1u << i;
+		return 0;
+	}
+	return field_blame(p->err, fields[i].name, "");
+}
+
+static int set_device(struct parse *p, struct field_obj *obj, const struct field *fields,
+		      const char *val)
+{
+	char item[PATH_MAX + 64];
+	const char *key, *text;
+	unsigned seen = 0;
+	int r;
+
+	while ((r = kv_next(&val, item, sizeof item, &key, &text)) == 1) {
+		r = set_device_key(p, obj, fields, key, text, &seen);
+		if (r < 0)
+			return r;
+	}
+	if (r == -ENAMETOOLONG)
+		return config_fail(p->err, "'%.32s...' is too long", val);
+	if (r < 0)
+		return config_fail(p->err, "'%.64s' has an empty item; write key=value,key=value",
+				   val);
+	return 0;
+}
+
+static int set_block(struct parse *p, const char *name, const char *val)
+{
+	struct field_obj obj = {.cfg = p->cfg, .blk = blk_config_add(p->cfg, p->err)};
+
+	(void)name;
+	if (!obj.blk || set_device(p, &obj, blk_fields, val) < 0)
+		return -EINVAL;
+	return blk_config_finish(p->cfg, obj.blk, p->err);
+}
+
+static int set_net(struct parse *p, const char *name, const char *val)
+{
+	struct field_obj obj = {.cfg = p->cfg, .net = net_config_add(p->cfg, p->err)};
+
+	(void)name;
+	if (!obj.net || set_device(p, &obj, net_fields, val) < 0)
+		return -EINVAL;
+	return net_config_finish(p->cfg, obj.net, p->err);
+}
+
+static int set_config_file(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	(void)val; /* read before everything else: opts_parse */
+	return p->opts->config_file ? 0 : -EINVAL;
+}
+
+static int set_dry_run(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	(void)val;
+	p->cfg->dry_run = true;
+	return 0;
+}
+
+static int set_json(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	(void)val;
+	p->cfg->json = true;
+	return 0;
+}
+
+static int set_help(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	(void)val;
+	p->opts->help = true;
+	return 0;
+}
+
+static int set_version(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	(void)val;
+	p->opts->version = true;
+	return 0;
+}
+
+static const struct opt options[] = {
+	{"kernel", "PATH", false, set_key, "image to boot, built with mayfly-cc (required)\n"},
+	{"cmdline", "STR", false, set_key,
+	 "command line of the guest: NAME=VALUE words, then '--' and the arguments of\n"
+	 "its main (default: empty)\n"},
+	{"mem", "SIZE", false, set_key,
+	 "guest memory, a number with a unit B, K, M or G, 2M to 3G (default: 16M)\n"},
+	{"block", "KEYS", true, set_block,
+	 "a disk; may be repeated, at most 4. KEYS, separated by commas:\n"
+	 "  path=FILE         raw image file or block device (required)\n"
+	 "  id=NAME           its name in logs, metrics and GET_ID (default: blk0, ...)\n"
+	 "  ro                read-only\n"
+	 "  direct            open it with O_DIRECT\n"
+	 "  queues=N          request queues, 1 to 8 (default: 1)\n"},
+	{"net", "KEYS", true, set_net,
+	 "a network interface; may be repeated, at most 4. KEYS:\n"
+	 "  tap=NAME | user | fd=N\n"
+	 "                    host side: a tap device, the rootless user-mode network, or\n"
+	 "                    an open tap or packet socket handed over (one is required)\n"
+	 "  id=NAME           its name in logs and metrics (default: eth0, ...)\n"
+	 "  mac=ADDRESS       (default: a random local one)\n"
+	 "  mtu=N             68 to 65535 (default: 1500)\n"
+	 "  fwd=[udp:][ADDR:]HOSTPORT:GUESTPORT\n"
+	 "                    with user: forward a host port, on 127.0.0.1 unless ADDR is\n"
+	 "                    given; may be repeated\n"
+	 "  antispoof         drop frames with a source MAC or IP that is not the guest's\n"
+	 "  addr=IP           with antispoof: an address of the guest; may be repeated\n"
+	 "  allow=ADDR[/PREFIX][:PORT[-PORT]][/tcp|/udp|/icmp]\n"
+	 "                    drop what goes anywhere else; may be repeated; 'none' allows\n"
+	 "                    nothing (default: no limit)\n"},
+	{"config-file", "FILE", false, set_config_file,
+	 "read the same things from a JSON file, '-' = standard input. What is on the\n"
+	 "command line wins, devices are added\n"},
+	{"id", "NAME", false, set_key, "name of the VM in logs and metrics (default: none)\n"},
+	{"console", "FILE", false, set_key,
+	 "where the guest's output goes, '-' = standard output (default: -)\n"},
+	{"metrics", "FILE", false, set_key,
+	 "write counters as JSON at the end and on SIGUSR1, '-' = standard output\n"
+	 "(default: no)\n"},
+	{"boot-timer", NULL, false, set_key, "print when each stage of the boot was reached\n"},
+	{"idle", "MODE", false, set_key,
+	 "how the guest idles: exit (to the monitor, one thread does everything), hlt\n"
+	 "(inside KVM, with an I/O thread) or auto (default: auto)\n"},
+	{"dry-run", NULL, false, set_dry_run, "check and print the configuration, run nothing\n"},
+	{"json", NULL, false, set_json,
+	 "with --dry-run: print it as JSON that --config-file reads\n"},
+	{"help", NULL, false, set_help, "this text\n"},
+	{"version", NULL, false, set_version, "print the version\n"},
+};
+
+#define NOPTIONS (sizeof options / sizeof options[0])
+_Static_assert(NOPTIONS <= 32, "a mask of options fits");
+
+static int unknown_option(const char *name, struct config_err *err)
+{
+	const char *best = NULL;
+	size_t best_d = 4;
+
+	for (size_t i = 0; i < NOPTIONS; i++) {
+		size_t d = near_distance(name, options[i].name, 3);
+
+		if (d < best_d && d < strlen(options[i].name)) {
+			best_d = d;
+			best = options[i].name;
+		}
+	}
+	if (best)
+		return config_fail(err, "unknown option '--%.64s'; did you mean '--%s'?", name,
+				   best);
+	return config_fail(err, "unknown option '--%.64s'; see --help", name);
+}
+
+/* The option at argv[*i] and its value, which may be the next argument: then *i moves on. */
+static int next_option(int argc, char *const argv[], int *i, const struct opt **ret_opt,
+		       const char **ret_val, struct config_err *err)
+{
+	const char *arg = argv[*i], *eq;
+	const struct opt *o = NULL;
+	char name[72];
+
+	if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
+		return config_fail(
+			err, "unexpected argument '%.64s'; options start with '--', see --help",
+			arg);
+	arg += 2;
+	eq = strchrnul(arg, '=');
+	snprintf(name, sizeof name, "%.*s", (int)(eq - arg < 70 ? eq - arg : 70), arg);
+	for (size_t k = 0; k < NOPTIONS && !o; k++)
+		if (strcmp(options[k].name, name) == 0)
+			o = &options[k];
+	if (!o)
+		return unknown_option(name, err);
+	*ret_opt = o;
+	*ret_val = "on";
+	if (!o->arg && *eq)
+		return config_fail(err, "--%s takes no value", o->name);
+	if (!o->arg)
+		return 0;
+	if (*eq) {
+		*ret_val = eq + 1;
+		return 0;
+	}
+	if (*i + 1 >= argc)
+		return config_fail(err, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
+	*ret_val = argv[++*i];
+	return 0;
+}
+
+/*
+ * First walk: the form of every option, and what decides how the rest is read. --help and --version
+ * are obeyed as soon as they are seen, so that a mistake further on does not hide them.
+ */
+static int scan(int argc, char *const argv[], struct parse *p)
+{
+	uint32_t seen = 0;
+
+	for (int i = 1; i < argc; i++) {
+		const struct opt *o;
+		const char *val;
+		int r = next_option(argc, argv, &i, &o, &val, p->err);
+
+		if (r < 0)
+			return r;
+		if (seen & 1u << (o - options) && !o->repeats)
+			return config_fail(p->err, "--%s is there twice", o->name);
+		seen |= 1u << (o - options);
+		if (o->set == set_help || o->set == set_version)
+			return o->set(p, o->name, val);
+		if (o->set == set_config_file)
+			p->opts->config_file = val;
+	}
+	return 0;
+}
+
+static int apply(int argc, char *const argv[], struct parse *p)
+{
+	for (int i = 1; i < argc; i++) {
+		const struct opt *o;
+		const char *val;
+		char name[24];
+		int r = next_option(argc, argv, &i, &o, &val, p->err);
+
+		if (r < 0)
+			return r;
+		if (o->set(p, o->name, val) < 0) {
+			snprintf(name, sizeof name, "--%s", o->name);
+			return field_blame(p->err, name, "");
+		}
+	}
+	return 0;
+}
+
+int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts *ret_opts,
+	       struct config_err *err)
+{
+	struct parse p = {.cfg = cfg, .opts = ret_opts, .err = err};
+	int r;
+
+	*ret_opts = (struct opts){0};
+	config_init(cfg);
+	r = scan(argc, argv, &p);
+	if (r < 0)
+		return r;
+	if (ret_opts->help || ret_opts->version)
+		return OPTS_ANSWER;
+	if (ret_opts->config_file) {
+		r = config_json_load(cfg, ret_opts->config_file, err);
+		if (r < 0)
+			return field_blame(err, "--config-file", "");
+	}
+	r = apply(argc, argv, &p);
+	if (r < 0)
+		return r;
+	if (cfg->json && !cfg->dry_run)
+		return config_fail(err,
+				   "--json goes with --dry-run; for counters say --metrics FILE");
+	r = config_check(cfg, err);
+	return r < 0 ? r : cfg->dry_run ? OPTS_ANSWER : OPTS_RUN;
+}
+
+static void print_help(FILE *out)
+{
+	fputs("usage: mayfly-monitor --kernel PATH [OPTION]...\n"
+	      "\n"
+	      "Boot one unikernel as a virtual machine and stay until it ends.\n"
+	      "\n"
+	      "Options (--name VALUE or --name=VALUE):\n",
+	      out);
+	for (size_t i = 0; i < NOPTIONS; i++) {
+		const struct opt *o = &options[i];
+
+		fprintf(out, "  --%s%s%s\n", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+		for (const char *line = o->help; *line;) {
+			const char *end = strchrnul(line, '\n');
+
+			fprintf(out, "        %.*s\n", (int)(end - line), line);
+			line = *end ? end + 1 : end;
+		}
+	}
+	fputs("\n"
+	      "In KEYS two commas stand for one comma that belongs to a value.\n"
+	      "\n"
+	      "Examples:\n"
+	      "  mayfly-monitor --kernel hello\n"
+	      "  mayfly-monitor --kernel httpd --mem 8M --block id=root,path=site.img,ro \\\n"
+	      "                 --net user,fwd=8080:80 --cmdline '-- -p 80'\n"
+	      "  mayfly-monitor --kernel httpd --net "
+	      "tap=tap0,antispoof,addr=10.0.0.2,allow=10.0.0.0/24\n"
+	      "  mayfly-monitor --config-file vm.json --id web-1 --metrics web-1.json\n"
+	      "\n"
+	      "Exit status:\n"
+	      "  0-255  of the guest's program, but:\n"
+	      "  2      usage, configuration or host problem: one line on standard error says "
+	      "which\n"
+	      "  134    the guest crashed\n"
+	      "  128+N  stopped by signal N (130 = Ctrl-C, 143 = SIGTERM)\n"
+	      "\n"
+	      "Signals: SIGTERM and SIGINT stop the VM and flush its disks; SIGUSR1 writes the "
+	      "metrics.\n",
+	      out);
+}
+
+int opts_answer(const struct opts *opts, const struct vm_config *cfg, FILE *out)
+{
+	int r = 0;
+
+	if (opts->help)
+		print_help(out);
+	else if (opts->version)
+		fputs("mayfly-monitor " MAYFLY_VERSION "\n", out);
+	else if (cfg->json)
+		r = config_json_print(cfg, out);
+	else
+		config_print(cfg, out);
+	if (r == 0 && (fflush(out) != 0 || ferror(out)))
+		r = -EIO;
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * opts.h: the command line of mayfly-monitor. One table holds every option: its name, argument,
+ * help text and judge. Main thread. Start-up time counts: no allocation on an ordinary command
+ * line, no JSON code unless
+ * --config-file asks for it.
+ */
+#ifndef MONITOR_OPTS_H
+#define MONITOR_OPTS_H
+
+#include "monitor/config.h"
+
+enum opts_action {
+	OPTS_RUN,
+	OPTS_ANSWER /* --help, --version or --dry-run: opts_answer() prints it, then exit 0 */
+};
+
+struct opts {
+	bool help, version;
+	const char *config_file;
+};
+
+/*
+ * Read the command line, and the configuration file that it names, into cfg (config_init is called
+ * here). What is on the command line wins over the file; devices of both are added up. Returns an
+ * enum opts_action, or -EINVAL with one line in err, to be logged once; the exit status is then 2.
+ * Either way config_fini(cfg) when done.
+ */
+int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts *ret_opts,
+	       struct config_err *err);
+/* Print what was asked for instead of running. 0 or -errno. */
+int opts_answer(const struct opts *opts, const struct vm_config *cfg, FILE *out);
+
+#endif
