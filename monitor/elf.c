@@ -194,6 +194,7 @@ static int take_note(struct decoder *d, const uint8_t *desc, uint64_t len)
 			d,
 			"Mayfly note: wrong size; build the image with this version's mayfly-cc");
 	memcpy(&d->img.note, desc, sizeof d->img.note);
+	d->img.pie = d->img.pie || (d->img.note.flags & UK_NOTE_RELOCATES);
 	return 0;
 }
 

@@ -30,7 +30,11 @@ struct uk_note {
 	uint64_t vectors; /* entry point of vector 0; vector v is at vectors + v * vector_stride */
 	uint32_t vector_stride; /* bytes */
 	uint32_t nvectors;	/* UK_NVECTORS */
+	uint32_t flags;		/* UK_NOTE_* */
+	uint32_t reserved;	/* 0 */
 };
+#define UK_NOTE_RELOCATES 0x1u /* a static-PIE that relocates itself: may be placed at any page. (The linker calls
+				  a PIE that is linked above 0 ET_EXEC, so e_type does not tell.) */
 
 /* Guest-physical layout that the monitor builds. Virtual addresses equal physical ones but for the
  * image of a randomised static-PIE and for the MMIO window. */
@@ -138,7 +142,7 @@ struct uk_fault {
 #define UK_OFF_CMDLINE 0x400u
 #define UK_CMDLINE_MAX 3071u /* bytes, without the NUL */
 
-_Static_assert(sizeof(struct uk_note) == 48, "uk_note is ABI");
+_Static_assert(sizeof(struct uk_note) == 56, "uk_note is ABI");
 _Static_assert(sizeof(struct uk_boot) <= UK_OFF_SHARED, "uk_boot fits before uk_shared");
 _Static_assert(sizeof(struct uk_shared) <= UK_OFF_CMDLINE - UK_OFF_SHARED, "uk_shared fits");
 _Static_assert(UK_OFF_CMDLINE + UK_CMDLINE_MAX + 1 == UK_PAGE, "the boot page is one page");
