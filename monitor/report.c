@@ -90,7 +90,17 @@ void report_metrics(struct vm *vm)
 							 .blk = vblk_metrics(vm->slot[i].dev)}
 				  : (struct metrics_dev){.id = vm->cfg->net[i - vm->cfg->nblk].id,
 							 .net = vnet_metrics(vm->slot[i].dev)};
-	int r = metrics_write(vm->cfg->metrics, vm->cfg->id, &vm->m, devs, vm->nslots);
+	const struct metrics_report rep = {
+		.id = vm->cfg->id,
+		.image = image_sharing_name(vm->image.sharing),
+		.mem_size = vm->cfg->mem,
+		.exit_status = vm->exit_code,
+		.memory = true,
+		.vm = &vm->m,
+		.devs = devs,
+		.ndevs = vm->nslots,
+	};
+	int r = metrics_write(vm->cfg->metrics, &rep);
 	if (r)
 		log_err("--metrics %s: %s", vm->cfg->metrics, strerror(-r));
 }
