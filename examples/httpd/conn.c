@@ -5,6 +5,7 @@
  * the client; bytes of a request head are not, so that dripping them does not hold a connection
  * beyond the time-out.
  */
+#define _GNU_SOURCE 1 /* accept4 */
 #include "conn.h"
 
 #include <arpa/inet.h>
