@@ -5,3 +5,24 @@ test_virtq_SRCS = tests/unit/test_virtq.c tests/unit/guest.c $(VIRTQ_SRCS) lib/l
 
 UNIT_TESTS += test_mmio
 test_mmio_SRCS = tests/unit/test_mmio.c tests/unit/guest.c $(VIRTQ_SRCS) lib/log.c
+
+CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c monitor/config_print.c monitor/config_value.c \
+              lib/kv.c lib/near.c lib/num.c
+
+UNIT_TESTS += test_num
+test_num_SRCS = tests/unit/test_num.c lib/buf.c lib/kv.c lib/near.c lib/num.c
+
+UNIT_TESTS += test_opts
+test_opts_SRCS = tests/unit/test_opts.c monitor/opts.c $(CONFIG_SRCS)
+test_opts_LIBS = -ljansson
+
+UNIT_TESTS += test_config_json
+test_config_json_SRCS = tests/unit/test_config_json.c $(CONFIG_SRCS)
+test_config_json_LIBS = -ljansson
+
+UNIT_TESTS += test_elf
+test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c
+
+UNIT_TESTS += test_blk
+test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(BLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
+test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=pwritev2,--wrap=pwritev,--wrap=io_uring_queue_init

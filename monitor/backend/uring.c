@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * uring.c: see uring.h. The ring is used by whichever thread serves the device, so it has none of
+ * the single-issuer flags. Its descriptor polls readable when completions wait.
+ */
+#include "monitor/backend/uring.h"
+
+#include <errno.h>
+
+int buring_init(struct buring *b, unsigned entries)
+{
+	int ret = io_uring_queue_init(entries, &b->ring, 0);
+
+	if (ret)
+		return ret;
+	/* Without these two an iovec must outlive its submission and completions can be lost. */
+	if ((b->ring.features & (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP)) !=
+	    (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP)) {
+		io_uring_queue_exit(&b->ring);
+		return -EOPNOTSUPP;
+	}
+	b->up = true;
+	return 0;
+}
+
+void buring_fini(struct buring *b)
+{
+	if (b->up)
+		io_uring_queue_exit(&b->ring);
+	*b = (struct buring){0};
+}
+
+static struct io_uring_sqe *get(struct buring *b)
+{
+	/* There is room: no more than `entries` are ever in flight. */
+	b->queued++;
+	b->inflight++;
+	return io_uring_get_sqe(&b->ring);
+}
+
+void buring_rw(struct buring *b, bool write, int fd, const struct iovec *iov, unsigned n,
+	       uint64_t off, int rwf, uint64_t tag)
+{
+	struct io_uring_sqe *sqe = get(b);
+
+	if (n == 1 && iov->iov_len <= UINT32_MAX / 2) {
+		if (write)
+			io_uring_prep_write(sqe, fd, iov->iov_base, (unsigned)iov->iov_len, off);
+		else
+			io_uring_prep_read(sqe, fd, iov->iov_base, (unsigned)iov->iov_len, off);
+	} else {
+		if (write)
+			io_uring_prep_writev(sqe, fd, iov, n, off);
+		else
+			io_uring_prep_readv(sqe, fd, iov, n, off);
+	}
+	sqe->rw_flags = rwf;
+	io_uring_sqe_set_data64(sqe, tag);
+}
+
+void buring_fdatasync(struct buring *b, int fd, uint64_t tag)
+{
+	struct io_uring_sqe *sqe = get(b);
+
+	io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	io_uring_sqe_set_data64(sqe, tag);
+}
+
+int buring_submit(struct buring *b, bool wait)
+{
+	while (b->queued || wait) {
+		int ret = io_uring_submit_and_wait(&b->ring, wait ? 1 : 0);
+
+		if (ret == -EINTR)
+			continue;
+		if (ret < 0)
+			return ret;
+		b->queued -= (unsigned)ret < b->queued ? (unsigned)ret : b->queued;
+		if (wait)
+			return 0;
+		/* A short count: the kernel stopped at one it could not take now; that one has
+		 * completed with an error, the rest is still to go. */
+		if (!ret)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+bool buring_reap(struct buring *b, uint64_t *ret_tag, int *ret_res)
+{
+	struct io_uring_cqe *cqe;
+
+	if (!b->inflight || io_uring_peek_cqe(&b->ring, &cqe))
+		return false;
+	*ret_tag = io_uring_cqe_get_data64(cqe);
+	*ret_res = cqe->res;
+	io_uring_cqe_seen(&b->ring, cqe);
+	b->inflight--;
+	return true;
+}

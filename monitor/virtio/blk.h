@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * blk.h: a virtio block device on a raw file or block device (virtio 1.2, 5.2). Served by one
+ * thread at a time; requests and everything in them are hostile. A lone request is served inline; a
+ * deep queue goes through io_uring, whose descriptor is among ops->pollfds while requests are in
+ * flight.
+ */
+#ifndef MONITOR_VIRTIO_BLK_H
+#define MONITOR_VIRTIO_BLK_H
+
+#include <stddef.h>
+
+#include "monitor/gmem.h"
+#include "monitor/metrics.h"
+
+struct blk_config;
+struct virtio_dev;
+
+/* Opens and locks the file. cfg and gm are borrowed for the device's life. 0 or -errno, with a
+ * message in err that names the option and the fix. The caller sets dev->irq before the guest runs.
+ */
+int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const struct gmem *gm,
+		char *err, size_t errlen) __attribute__((warn_unused_result));
+/* Waits for I/O in flight. Does not flush: see vblk_sync. Accepts NULL. */
+void vblk_destroy(struct virtio_dev *dev);
+/* Counters so far; the pointer stays valid. */
+const struct blk_metrics *vblk_metrics(struct virtio_dev *dev);
+/* The VM stops: finish what is in flight, then fdatasync. 0 or -errno. */
+int vblk_sync(struct virtio_dev *dev) __attribute__((warn_unused_result));
+/* The file was grown or cut on purpose: tell the guest its new capacity. 0 or -errno. */
+int vblk_resize(struct virtio_dev *dev) __attribute__((warn_unused_result));
+
+#endif
