@@ -1,0 +1,44 @@
+# What a user types: deps, run, check, install. These targets install missing packages first and then call
+# this makefile again, since a fresh machine has not even a compiler when it is read.
+PORT ?= 8080
+RUN_ALL = $(HOST_PROGS:%=$(BIN)/%) $(O)/examples/httpd
+
+# Anything that compiles says at once what is missing, instead of failing somewhere inside.
+NEED_TOOLS := gcc ar ld xz patch dpkg-source
+NEED_HEADERS := jansson.h liburing.h seccomp.h slirp/libslirp.h linux/kvm.h
+NO_BUILD_GOALS := deps help clean run check check-hw bench format lint uninstall
+ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
+MISSING_TOOLS := $(shell for t in $(NEED_TOOLS); do command -v $$t >/dev/null || echo $$t; done; \
+	for h in $(NEED_HEADERS); do [ -e /usr/include/$$h ] || echo $$h; done)
+$(if $(MISSING_TOOLS),$(error missing: $(MISSING_TOOLS). `make deps` installs all that is needed))
+endif
+
+.PHONY: run check check-hw install uninstall
+deps: ## install the Debian packages that build, run and check need
+	$(Q)scripts/deps.sh
+run: ## serve examples/site (SITE=dir) on http://localhost:8080 (PORT=n) from a VM
+	$(Q)scripts/deps.sh build run
+	$(Q)$(MAKE) run-now
+.PHONY: run-now
+.SECONDEXPANSION:
+run-now: $$(RUN_ALL)
+	$(Q)scripts/run.sh $(O) '$(SITE)' '$(PORT)'
+check: ## build and run all tests
+	$(Q)scripts/deps.sh build run check
+	$(Q)$(MAKE) check-now
+check-hw: ## all guest tests in a Debian kernel with kvm_amd under QEMU TCG
+	$(Q)scripts/deps.sh build run check
+	$(Q)$(MAKE) check-hw-now
+
+# bin/, and the SDK under lib/mayfly (install-sdk has its own rules and files).
+INSTALL_BINS = $(filter-out $(SDK_TOOLS),$(HOST_PROGS:%=$(BIN)/%))
+DOCS = README.md $(wildcard docs/*.md)
+install: all install-sdk ## install under PREFIX= (DESTDIR= for packages)
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/mayfly
+	$(Q)install -m 755 $(INSTALL_BINS) $(DESTDIR)$(PREFIX)/bin/
+	$(Q)install -m 644 $(wildcard $(DOCS)) $(DESTDIR)$(PREFIX)/share/doc/mayfly/
+uninstall: ## remove what install installed
+	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/bin/%,$(notdir $(INSTALL_BINS) $(SDK_TOOLS)))
+	rm -rf $(DESTDIR)$(PREFIX)/lib/mayfly $(DESTDIR)$(PREFIX)/share/doc/mayfly
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/mayfly.pc

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""lane.py: how a case's guest is booted in each lane, and what surrounds it: disks, namespace, tap."""
+
+import os
+import shlex
+import shutil
+import subprocess
+
+MAC = "02:00:00:00:00:02"
+HOST_IP, GUEST_IP = "10.77.0.1", "10.77.0.2"
+HOST_IP6, GUEST_IP6 = "fd77::1", "fd77::2"
+
+# QEMU ends with (value << 1) | 1 of what the guest wrote to the exit port; an even status means that it wrote nothing.
+QEMU_WRAPPER = """\
+{command} "$@" &
+vmm=$!
+echo $vmm >{work}/vmm.pid
+trap 'kill $vmm' TERM INT
+wait $vmm
+status=$?
+while kill -0 $vmm 2>/dev/null; do
+	wait $vmm
+	status=$?
+done
+[ $((status & 1)) = 1 ] && [ $status -lt 256 ] && exit $((status >> 1))
+echo "the guest ended without a status (QEMU: $status)" >&2
+exit 125
+"""
+MONITOR_WRAPPER = """\
+echo $$ >{work}/vmm.pid
+exec {command} "$@"
+"""
+
+
+class Skip(Exception):
+    pass
+
+
+def is_qemu(lane):
+    return lane in ("tcg", "kvm-qemu", "hw-qemu")
+
+
+def slow(lane):
+    """Factor on the time after which a case counts as hung."""
+    return {"kvm": 1, "kvm-qemu": 1, "tcg": 2, "hw": 5, "hw-qemu": 10}[lane]
+
+
+class Setting:
+    """Everything one run of one case needs; a context manager that takes it all away again."""
+
+    def __init__(self, case, lane, build, work, number):
+        self.case, self.lane, self.build, self.work = case, lane, build, work
+        self.ns = f"mayfly-{os.getpid()}-{number}" if case.net else None
+        self.env = dict(
+            os.environ,
+            LANE=lane,
+            O=build,
+            WORK=work,
+            BOOT=f"{work}/boot",
+            IMAGE=os.path.join(build, case.image),
+            SLOW=str(slow(lane)),
+            HOST_IP=HOST_IP,
+            GUEST_IP=GUEST_IP,
+            HOST_IP6=HOST_IP6,
+            GUEST_IP6=GUEST_IP6,
+            TAP="tap0",
+            METRICS=f"{work}/metrics.json",
+            PATH=os.environ["PATH"] + ":/usr/sbin:/sbin",
+        )
+        for disk in case.disks:
+            self.env["DISK_" + disk.id] = f"{work}/{disk.id}.img"
+
+    def __enter__(self):
+        shutil.rmtree(self.work, ignore_errors=True)
+        os.makedirs(self.work)
+        if not os.path.exists(self.env["IMAGE"]):
+            raise FileNotFoundError(f"{self.env['IMAGE']} is not built")
+        if self.ns:
+            self.make_namespace()
+        try:
+            if self.case.setup:
+                self.sh(self.case.setup, "setup")
+            for disk in self.case.disks:
+                self.make_disk(disk)
+            self.write_boot()
+        except BaseException:
+            self.drop_namespace()
+            raise
+        return self
+
+    def __exit__(self, *exc):
+        self.drop_namespace()
+
+    def expand(self, text):
+        for name in sorted(self.env, key=len, reverse=True):
+            text = text.replace("$" + name, self.env[name])
+        return text
+
+    def inside(self, argv):
+        return ["ip", "netns", "exec", self.ns] + argv if self.ns else argv
+
+    def sh(self, command, what):
+        r = subprocess.run(
+            self.inside(["/bin/sh", "-c", command]),
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60 * slow(self.lane),
+        )
+        if r.returncode:
+            raise RuntimeError(f"{what} failed ({r.returncode}): {r.stdout.decode(errors='replace')[-400:]}")
+
+    def make_namespace(self):
+        if os.geteuid() != 0:
+            raise Skip("network namespaces need root")
+        if not os.path.exists("/dev/net/tun"):
+            raise Skip("no /dev/net/tun")
+        subprocess.run(["ip", "netns", "add", self.ns], check=True)
+        batch = "link set lo up\n"
+        if self.case.net[0] == "tap":
+            batch += (
+                f"tuntap add dev tap0 mode tap\naddr add {HOST_IP}/24 dev tap0\n"
+                f"addr add {HOST_IP6}/64 dev tap0 nodad\nlink set tap0 up\n"
+            )
+        subprocess.run(["ip", "-n", self.ns, "-batch", "-"], input=batch.encode(), check=True)
+
+    def drop_namespace(self):
+        if not self.ns:
+            return
+        pids = subprocess.run(["ip", "netns", "pids", self.ns], capture_output=True, text=True).stdout.split()
+        if pids:
+            subprocess.run(["kill", "-9"] + pids, stderr=subprocess.DEVNULL)
+        subprocess.run(["ip", "netns", "del", self.ns], stderr=subprocess.DEVNULL)
+
+    def make_disk(self, disk):
+        path = self.env["DISK_" + disk.id]
+        if disk.kind == "raw":
+            subprocess.run(["truncate", "-s", disk.size, path], check=True)
+            return
+        folder = self.expand(disk.dir) if disk.dir else f"{self.work}/{disk.id}.empty"
+        if not disk.dir:
+            os.mkdir(folder)
+        argv = ["scripts/mkdisk.sh", folder, path] + ([disk.size] if disk.size else [])
+        subprocess.run(argv, check=True, env=self.env)
+
+    def guest_cmdline(self):
+        words = [self.expand(self.case.cmdline)] if self.case.cmdline else []
+        if self.case.net[:1] == ["tap"] and "noip" not in self.case.net:
+            words.append(f"mayfly.ip={GUEST_IP}/24 mayfly.gw={HOST_IP} mayfly.ip6={GUEST_IP6}/64")
+        if self.case.args:
+            words.append("-- " + self.expand(self.case.args))
+        return " ".join(words)
+
+    def monitor_argv(self):
+        case = self.case
+        argv = [f"{self.build}/bin/mayfly-monitor", "--kernel", self.env["IMAGE"], "--mem", case.mem]
+        argv += ["--cmdline", self.guest_cmdline(), "--metrics", self.env["METRICS"]]
+        for d in case.disks:
+            argv += ["--block", f"id={d.id},path={self.env['DISK_' + d.id]}" + (",ro" if d.ro else "")]
+        if case.net:
+            back = "tap=tap0" if case.net[0] == "tap" else ",".join(case.net)
+            argv += ["--net", f"id=eth0,{back},mac={MAC}"]
+        return argv + shlex.split(self.expand(case.monitor))
+
+    def qemu_argv(self):
+        case, accel = self.case, "tcg" if self.lane == "tcg" else "kvm"
+        argv = ["qemu-system-x86_64", "-M", "microvm,x-option-roms=off,rtc=on,acpi=off", "-accel", accel]
+        argv += ["-cpu", "max" if accel == "tcg" else "host", "-m", case.mem, "-nodefaults", "-no-user-config"]
+        argv += ["-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", self.env["IMAGE"]]
+        argv += ["-append", self.guest_cmdline(), "-device", "isa-debug-exit,iobase=0x501,iosize=2"]
+        argv += ["-global", "virtio-mmio.force-legacy=false"]
+        for d in case.disks:
+            ro = ",readonly=on" if d.ro else ""
+            argv += ["-drive", f"if=none,id={d.id},format=raw,file={self.env['DISK_' + d.id]}{ro}"]
+            argv += ["-device", f"virtio-blk-device,drive={d.id},serial={d.id}"]
+        if case.net:
+            back = "tap,ifname=tap0,script=no,downscript=no"
+            if case.net[0] == "user":
+                fwd = [w[4:].split(":") for w in case.net[1:] if w.startswith("fwd=")]
+                back = "user" + "".join(f",hostfwd=tcp:127.0.0.1:{h}-:{g}" for h, g in fwd)
+            argv += ["-netdev", f"{back},id=eth0", "-device", f"virtio-net-device,netdev=eth0,mac={MAC}"]
+        return argv
+
+    def write_boot(self):
+        qemu = is_qemu(self.lane)
+        command = shlex.join(self.qemu_argv() if qemu else self.monitor_argv())
+        text = (QEMU_WRAPPER if qemu else MONITOR_WRAPPER).format(command=command, work=self.work)
+        with open(self.env["BOOT"], "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\n" + text)
+        os.chmod(self.env["BOOT"], 0o755)
