@@ -1,6 +1,6 @@
 # The test targets. `make check` (scripts/module.mk) installs what is missing and comes to check-now. Every
 # target in CHECKS prints a closing line "N passed, N failed, N skipped"; tests/check.py adds them up.
-CHECKS += check-unit check-guests check-hw-short check-kvm
+CHECKS += check-headers-host check-headers-guest check-unit check-guests check-hw-short check-kvm
 GUEST_RUN = tests/guest/run.py -O $(O)
 HW_LANE = build/hw/initrd
 
@@ -15,6 +15,17 @@ $(HW_LANE): $(wildcard tests/lanes/*.c tests/lanes/hw-*)
 	$(call say,HWLANE,$@)
 	$(Q)tests/lanes/hw-build.sh
 
+HOST_HEADERS = $(wildcard $(addsuffix /*.h,lib monitor monitor/* jailer api tests/unit))
+GUEST_HEADERS = $(wildcard $(addsuffix /*.h,$(addprefix unikernel-sdk/,core drivers fs net arch/x86_64 include)))
+# Folders that some guest source is given for third-party headers.
+GUEST_SRC_FLAGS = $(sort $(foreach s,$(GUEST_SRCS),$($(s)_GCFLAGS)))
+GUEST_INC = $(addprefix -isystem ,$(filter-out -%,$(GUEST_SRC_FLAGS))) $(filter -I%,$(GUEST_SRC_FLAGS))
+.PHONY: check-headers check-headers-host check-headers-guest
+check-headers: check-headers-host check-headers-guest ## each header compiles alone, and its source includes it first
+check-headers-host:
+	$(Q)tests/check-headers.sh '$(CC) $(filter-out -W%,$(HOST_CFLAGS))' $(HOST_HEADERS)
+check-headers-guest: $$(SDK_HEADERS)
+	$(Q)tests/check-headers.sh '$(CC) $(filter-out -W%,$(GUEST_CFLAGS)) $(GUEST_INC)' $(GUEST_HEADERS)
 check-unit: $$(UNIT_BINS)
 	$(Q)tests/run-unit.sh $(UNIT_BINS)
 check-guests: all
