@@ -40,5 +40,7 @@ size_t near_distance(const char *a, const char *b, size_t limit)
 		one = row;
 		row = old;
 	}
+	if (least(na, nb) >= 3 && strncmp(a, b, least(na, nb)) == 0)
+		one[nb] = least(one[nb], 2);
 	return least(one[nb], limit + 1);
 }

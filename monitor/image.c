@@ -64,8 +64,11 @@ static bool is_sealed(int fd)
 static bool lease_means_still(int fd)
 {
 	struct statfs fs;
+	struct stat st;
 
-	if (fstatfs(fd, &fs) < 0)
+	/* A memfd is not counted as open for writing, though it is: it shows by having no name on a
+	 * tmpfs. */
+	if (fstat(fd, &st) < 0 || st.st_nlink == 0 || fstatfs(fd, &fs) < 0)
 		return false;
 	switch ((unsigned long)fs.f_type) {
 	case EXT4_SUPER_MAGIC:
@@ -161,6 +164,11 @@ static struct extent file_pages(const struct image *img, const struct elf_seg *s
 	};
 }
 
+static bool is_mapped(const struct image *img, const struct elf_seg *s)
+{
+	return img->sharing == IMAGE_SEALED || (img->sharing == IMAGE_LEASED && !(s->prot & ELF_W));
+}
+
 /* Zero what follows the file's bytes in their last page, where the segment goes on. */
 static int zero_tail(uint8_t *page, uint64_t from, uint64_t memsz_left)
 {
@@ -226,7 +234,7 @@ int image_map(struct image *img, const struct gmem *gm, gpa_t gpa)
 	img->gpa = gpa;
 	for (unsigned i = 0; i < img->elf.nseg; i++) {
 		const struct elf_seg *s = &img->elf.seg[i];
-		int r = img->sharing == IMAGE_COPIED ? copy_segment(img, s) : map_segment(img, s);
+		int r = is_mapped(img, s) ? map_segment(img, s) : copy_segment(img, s);
 
 		if (r < 0)
 			return r;
@@ -239,13 +247,26 @@ int image_map(struct image *img, const struct gmem *gm, gpa_t gpa)
 	return 0;
 }
 
-static int populate(uint8_t *p, uint64_t len)
+/* Exchange file pages for anonymous ones of the same content. Whoever touches them meanwhile waits
+ * in the kernel. */
+static int replace_pages(uint8_t *p, uint64_t len)
 {
-	/* Writes nothing: takes the write fault of every page, which copies those that still are
-	 * the file's. */
-	while (madvise(p, len, MADV_POPULATE_WRITE) < 0)
+	uint8_t *copy;
+
+	/* A disk error shows here as -EFAULT; the copying alone would raise SIGBUS. */
+	while (madvise(p, len, MADV_POPULATE_READ) < 0)
 		if (errno != EINTR && errno != EAGAIN)
 			return -errno;
+	copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (copy == MAP_FAILED)
+		return -errno;
+	memcpy(copy, p, len);
+	if (mremap(copy, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, p) == MAP_FAILED) {
+		int err = errno;
+
+		munmap(copy, len);
+		return -err;
+	}
 	return 0;
 }
 
@@ -256,9 +277,10 @@ int image_privatize(struct image *img)
 	if (img->sharing != IMAGE_LEASED || !img->gm)
 		return 0;
 	for (unsigned i = 0; i < img->elf.nseg; i++) {
-		struct extent e = file_pages(img, &img->elf.seg[i]);
+		const struct elf_seg *s = &img->elf.seg[i];
+		struct extent e = file_pages(img, s);
 		uint8_t *p = gmem_ptr(img->gm, e.gpa, e.len);
-		int r = p && e.len ? populate(p, e.len) : 0;
+		int r = p && e.len && is_mapped(img, s) ? replace_pages(p, e.len) : 0;
 
 		if (r < 0)
 			return r;

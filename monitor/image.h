@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * image.h: the image file behind a VM's first pages. Segments are mapped MAP_PRIVATE from the file
- * into guest memory, so a thousand VMs share text and constants in the page cache.
+ * image.h: the image file behind a VM's first pages. Read-only segments are mapped MAP_PRIVATE from
+ * the file into guest memory, so a thousand VMs share text and constants in the page cache;
+ * writable ones are copy-on-write or read.
  *
  * A file that changes under us must neither kill the monitor (SIGBUS after truncation) nor show the
  * guest bytes it did not boot from. So we map a file only when we hold it still: a sealed memfd as
- * it is, any other regular file under a read lease (fcntl F_SETLEASE); when somebody opens it for
- * writing the kernel makes him wait, we copy every page (MADV_POPULATE_WRITE) and let the lease go.
- * Where no lease is to be had (not our file, open for writing, file system without leases) we read
- * the image into private memory: correct, not shared, and the metrics say so.
+ * it is, any other regular file under a read lease (fcntl F_SETLEASE). When somebody opens a leased
+ * file for writing the kernel makes him wait, we put copies in the place of the file's pages and
+ * let the lease go. Truncation takes even copy-on-write copies out of a mapping of the file, so the
+ * copies are anonymous memory; and as that exchange would lose what a device writes at the same
+ * time, writable segments of a leased file are read in the first place. Where no lease is to be had
+ * (not our file, open for writing, file system without trustworthy leases) we read the image into
+ * private memory: correct, not shared, and the metrics say so.
  */
 #ifndef MONITOR_IMAGE_H
 #define MONITOR_IMAGE_H

@@ -26,3 +26,13 @@ test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c
 UNIT_TESTS += test_blk
 test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(BLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
 test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=pwritev2,--wrap=pwritev,--wrap=io_uring_queue_init
+
+UNIT_TESTS += test_image
+test_image_SRCS = tests/unit/test_image.c tests/unit/elf_image.c monitor/elf.c monitor/image.c
+
+UNIT_TESTS += test_symbols
+test_symbols_SRCS = tests/unit/test_symbols.c tests/unit/elf_image.c monitor/elf.c monitor/image.c monitor/symbols.c
+
+UNIT_TESTS += test_metrics
+test_metrics_SRCS = tests/unit/test_metrics.c monitor/metrics.c lib/buf.c lib/num.c
+test_metrics_LIBS = -ljansson
