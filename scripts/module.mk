@@ -42,3 +42,22 @@ uninstall: ## remove what install installed
 	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/bin/%,$(notdir $(INSTALL_BINS) $(SDK_TOOLS)))
 	rm -rf $(DESTDIR)$(PREFIX)/lib/mayfly $(DESTDIR)$(PREFIX)/share/doc/mayfly
 	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/mayfly.pc
+
+# House style and static analysis. musl's own files under libc/musl keep musl's style.
+C_FILES = $(filter-out unikernel-sdk/libc/musl/%,$(shell git ls-files '*.c' '*.h'))
+TIDY_HOST = $(filter lib/%.c monitor/%.c jailer/%.c api/%.c tests/lanes/%.c,$(C_FILES))
+TIDY_GUEST = $(filter $(GUEST_SRCS),$(C_FILES))
+tidy = printf '%s\n' $(1) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(2) 2>/dev/null' sh
+.PHONY: format lint lint-now
+format: ## clang-format all sources
+	$(Q)scripts/deps.sh lint
+	$(Q)clang-format -i $(C_FILES)
+lint: ## clang-format, clang-tidy and cppcheck find nothing
+	$(Q)scripts/deps.sh build lint
+	$(Q)$(MAKE) lint-now
+lint-now: $$(SDK_HEADERS)
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE -I. -Iunikernel-sdk/include $(TIDY_HOST)
+	$(Q)$(call tidy,$(TIDY_HOST),$(filter-out -W%,$(HOST_CFLAGS)))
+	$(Q)$(call tidy,$(TIDY_GUEST),$(filter-out -W%,$(GUEST_CFLAGS)) $(GUEST_INC))

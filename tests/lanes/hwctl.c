@@ -176,7 +176,7 @@ static int agent_receive(struct agent *a)
 		return n == 0 || (errno != EAGAIN && errno != EINTR) ? -EPIPE : 0;
 	a->have += (size_t)n;
 	/* Left-overs of a client that died in mid-request: skip to the next magic. */
-	while (a->have && memcmp(&a->req, MAGIC, a->have < 8 ? a->have : 8))
+	while (a->have && memcmp(&a->req, MAGIC, a->have < 8 ? a->have : 8) != 0)
 		memmove(&a->req, (char *)&a->req + 1, --a->have);
 	if (a->have < hdr)
 		return 0;
@@ -349,7 +349,7 @@ static int client_sync(int s, const uint8_t *nonce, int64_t deadline)
 	uint8_t win[NONCE];
 	int r = client_read(s, win, NONCE, deadline);
 
-	while (!r && memcmp(win, nonce, NONCE)) {
+	while (!r && memcmp(win, nonce, NONCE) != 0) {
 		memmove(win, win + 1, NONCE - 1);
 		r = client_read(s, win + NONCE - 1, 1, deadline);
 	}
