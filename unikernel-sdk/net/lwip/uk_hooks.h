@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * uk_hooks.h: the places where lwIP calls out to us. Included by lwIP's own files
+ * (LWIP_HOOK_FILENAME).
+ */
+#ifndef UK_LWIP_HOOKS_H
+#define UK_LWIP_HOOKS_H
+
+#include "lwip/ip_addr.h"
+
+/* nd6.c forgets the prefix once. */
+#define htonl(x) lwip_htonl(x)
+
+struct netif;
+struct pbuf;
+
+/* A name server was learned by DHCP (IPv4) or from a router advertisement (IPv6); NULL withdraws
+ * it. */
+void dns_setserver(u8_t i, const ip_addr_t *addr);
+const ip_addr_t *dns_getserver(u8_t i);
+
+/* Initial sequence numbers are random: lwIP's own start at a constant. */
+#define LWIP_HOOK_TCP_ISN(lip, lport, rip, rport) uk__net_rand()
+
+/* A packet with the address of one interface leaves through that interface when it can. */
+struct netif *uk__net_route4(const ip4_addr_t *src, const ip4_addr_t *dest);
+
+/* mayfly.gw6=, NULL when not set: lwIP's own routers come from advertisements only. */
+const ip6_addr_t *uk__net_gw6(struct netif *netif, const ip6_addr_t *dest);
+#define LWIP_HOOK_ND6_GET_GW(netif, dest) uk__net_gw6(netif, dest)
+
+/* See every packet first: ICMP errors become socket errors. 0 = go on. */
+int uk__net_ip4_input(struct pbuf *p, struct netif *inp);
+int uk__net_ip6_input(struct pbuf *p, struct netif *inp);
+#define LWIP_HOOK_IP4_INPUT(p, inp) uk__net_ip4_input(p, inp)
+#define LWIP_HOOK_IP6_INPUT(p, inp) uk__net_ip6_input(p, inp)
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * timers.c: replaces lwIP's timeouts.c. An idle VM must sleep: TCP's clock runs only while
+ * connections exist, DHCP's and the multicast ones only while they wait for something, and the slow
+ * ones (ARP, neighbour discovery, reassembly) tick every 10 s instead of every second once the
+ * network has been quiet, making up for the ticks left out. Runs on the one vCPU.
+ */
+#include "net/timers.h"
+
+#include "lwip/dhcp.h"
+#include "lwip/etharp.h"
+#include "lwip/igmp.h"
+#include "lwip/ip4_frag.h"
+#include "lwip/ip6_frag.h"
+#include "lwip/mld6.h"
+#include "lwip/nd6.h"
+#include "lwip/netif.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/sys.h"
+#include "lwip/timeouts.h"
+#include "platform.h"
+#include "wait.h"
+
+#define MS	     1000000ull
+#define QUIET_AFTER  (15000 * MS)
+#define SLOW_TICK    (1000 * MS)
+#define SLOW_QUIET   (10 * SLOW_TICK)
+#define MAX_CATCH_UP 600u
+
+static uint64_t last_activity;
+
+static bool tcp_needed(void)
+{
+	return tcp_active_pcbs || tcp_tw_pcbs;
+}
+
+static bool dhcp_fine_needed(void)
+{
+	for (const struct netif *n = netif_list; n; n = n->next) {
+		const struct dhcp *d = netif_dhcp_data(n);
+
+		if (d && d->request_timeout > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool dhcp_coarse_needed(void)
+{
+	for (const struct netif *n = netif_list; n; n = n->next)
+		if (netif_dhcp_data(n))
+			return true;
+	return false;
+}
+
+static bool igmp_needed(void)
+{
+	for (const struct netif *n = netif_list; n; n = n->next)
+		for (const struct igmp_group *g = netif_igmp_data(n); g; g = g->next)
+			if (g->timer)
+				return true;
+	return false;
+}
+
+static bool mld_needed(void)
+{
+	for (const struct netif *n = netif_list; n; n = n->next)
+		for (const struct mld_group *g = netif_mld6_data(n); g; g = g->next)
+			if (g->timer)
+				return true;
+	return false;
+}
+
+static struct timer {
+	uint32_t ms;
+	void (*fn)(void);
+	bool (*needed)(void);
+	uint64_t due; /* 0 = off */
+} timers[] = {
+	{TCP_TMR_INTERVAL, tcp_tmr, tcp_needed, 0},
+	{DHCP_FINE_TIMER_MSECS, dhcp_fine_tmr, dhcp_fine_needed, 0},
+	{DHCP_COARSE_TIMER_MSECS, dhcp_coarse_tmr, dhcp_coarse_needed, 0},
+	{IGMP_TMR_INTERVAL, igmp_tmr, igmp_needed, 0},
+	{MLD6_TMR_INTERVAL, mld6_tmr, mld_needed, 0},
+};
+#define NTIMERS (sizeof(timers) / sizeof(timers[0]))
+
+static uint64_t slow_last; /* when the last slow tick was due */
+static uint64_t next;	   /* no timer is due before; 0 = unknown */
+
+u32_t sys_now(void)
+{
+	return (u32_t)(uk__mono_ns() / MS);
+}
+
+void sys_timeouts_init(void)
+{
+	slow_last = last_activity = uk__mono_ns();
+}
+
+/* Armed by the next look at the table. */
+void tcp_timer_needed(void)
+{
+	next = 0;
+}
+
+void uk__net_timers_activity(uint64_t now)
+{
+	last_activity = now;
+	next = 0;
+}
+
+/* Addresses and routers that are still being sorted out need the slow tick at its real pace. */
+static bool settling(void)
+{
+	for (const struct netif *n = netif_list; n; n = n->next) {
+		if (n->rs_count > 0)
+			return true;
+		for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+			if (ip6_addr_istentative(netif_ip6_addr_state(n, i)))
+				return true;
+	}
+	return false;
+}
+
+static uint64_t slow_due(uint64_t now)
+{
+	bool quiet;
+
+	if (!netif_list || !netif_list->next) /* only loopback */
+		return UK_FOREVER;
+	quiet = now - last_activity > QUIET_AFTER && !settling();
+	return slow_last + (quiet ? SLOW_QUIET : SLOW_TICK);
+}
+
+static bool run_slow(uint64_t now)
+{
+	uint64_t ticks;
+
+	if (now < slow_due(now))
+		return false;
+	ticks = (now - slow_last) / SLOW_TICK;
+	slow_last += ticks * SLOW_TICK;
+	if (ticks > MAX_CATCH_UP)
+		ticks = MAX_CATCH_UP;
+	while (ticks-- > 0) {
+		etharp_tmr();
+		nd6_tmr();
+		ip_reass_tmr();
+		ip6_reass_tmr();
+	}
+	return true;
+}
+
+/* Switch timers on and off as they are needed, and find the earliest. */
+static void rearm(uint64_t now)
+{
+	next = slow_due(now);
+	for (unsigned i = 0; i < NTIMERS; i++) {
+		struct timer *t = &timers[i];
+
+		if (!t->needed())
+			t->due = 0;
+		else if (!t->due)
+			t->due = now + t->ms * MS;
+		if (t->due && t->due < next)
+			next = t->due;
+	}
+}
+
+bool uk__net_timers_run(uint64_t now)
+{
+	bool ran = false;
+
+	if (now < next)
+		return false;
+	rearm(now);
+	if (now < next)
+		return false;
+	ran = run_slow(now);
+	for (unsigned i = 0; i < NTIMERS; i++) {
+		struct timer *t = &timers[i];
+
+		if (!t->due || now < t->due)
+			continue;
+		/* One run, however late: retransmission clocks must not jump. */
+		t->due += t->ms * MS;
+		if (t->due <= now)
+			t->due = now + t->ms * MS;
+		t->fn();
+		ran = true;
+	}
+	rearm(now);
+	return ran;
+}
+
+uint64_t uk__net_timers_deadline(uint64_t now)
+{
+	rearm(now);
+	return next;
+}
