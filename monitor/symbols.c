@@ -7,6 +7,7 @@
 #include "monitor/image.h"
 
 #include <elf.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define SECTIONS_MAX 1024u
