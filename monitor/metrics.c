@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,9 +54,9 @@ static const struct counter blk_counters[] = {
 	BLK(uring_reqs), BLK(notifications), BLK(interrupts),
 };
 static const struct counter net_counters[] = {
-	NET(rx_frames),	    NET(rx_bytes),   NET(tx_frames),	   NET(tx_bytes),
-	NET(rx_dropped),    NET(tx_errors),  NET(tx_denied_spoof), NET(tx_denied_dest),
-	NET(notifications), NET(interrupts),
+	NET(rx_frames),	     NET(rx_bytes),	 NET(tx_frames),  NET(tx_bytes),
+	NET(rx_dropped),     NET(tx_errors),	 NET(tx_full),	  NET(tx_denied_spoof),
+	NET(tx_denied_dest), NET(notifications), NET(interrupts),
 };
 
 /* A counter that is added to a struct and forgotten here would never be seen. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * metrics.h: counters of one VM, plain words bumped by their one writer (the thread that serves the device)
- * and read at the end or on SIGUSR1. Cheap enough to be always on.
+ * metrics.h: counters of one VM, plain words bumped by their one writer (the thread that serves the
+ * device) and read at the end or on SIGUSR1. Cheap enough to be always on. metrics.c lists every
+ * one of them by name, as does docs/metrics.md.
  */
 #ifndef MONITOR_METRICS_H
 #define MONITOR_METRICS_H
@@ -10,10 +11,11 @@
 
 struct net_metrics {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
-	uint64_t rx_dropped;	    /* no room in the ring or larger than the buffers */
-	uint64_t tx_errors;	    /* the backend refused the frame */
-	uint64_t tx_denied_spoof;   /* policy: foreign MAC or IP source */
-	uint64_t tx_denied_dest;    /* policy: destination not allowed */
+	uint64_t rx_dropped;	  /* no room in the ring or larger than the buffers */
+	uint64_t tx_errors;	  /* malformed, or the backend refused the frame */
+	uint64_t tx_full;	  /* times the backend was full and frames waited in the ring */
+	uint64_t tx_denied_spoof; /* policy: foreign MAC or IP source */
+	uint64_t tx_denied_dest;  /* policy: destination not allowed */
 	uint64_t notifications, interrupts;
 };
 
@@ -25,15 +27,18 @@ struct blk_metrics {
 };
 
 struct vm_metrics {
-	uint64_t exits;			/* KVM_RUN returns, all reasons */
+	uint64_t exits; /* KVM_RUN returns, all reasons */
 	uint64_t exits_mmio, exits_io, exits_intr, exits_hlt, exits_shutdown, exits_other;
-	uint64_t ctl_idle, ctl_console, ctl_exit, ctl_crash; /* MMIO exits on the control page, by register */
-	uint64_t virtio_mmio;		/* MMIO exits on device registers */
-	uint64_t doorbells;		/* of those: QueueNotify */
-	uint64_t ioeventfd_kicks, irqs; /* IDLE_HLT: kicks seen by the I/O thread; interrupts injected */
+	uint64_t ctl_idle, ctl_console, ctl_exit,
+		ctl_crash;    /* MMIO exits on the control page, by register */
+	uint64_t virtio_mmio; /* MMIO exits on device registers */
+	uint64_t doorbells;   /* of those: QueueNotify */
+	uint64_t ioeventfd_kicks,
+		irqs; /* IDLE_HLT: kicks seen by the I/O thread; interrupts injected */
 	uint64_t console_bytes, console_dropped;
 	/* monitor stages, CLOCK_MONOTONIC ns; 0 = not reached. Order of time. */
-	uint64_t t_start, t_config, t_kvm, t_image, t_enter, t_guest_entry, t_guest_main, t_guest_listen, t_exit;
+	uint64_t t_start, t_config, t_kvm, t_image, t_enter, t_guest_entry, t_guest_main,
+		t_guest_listen, t_exit;
 };
 
 #endif
