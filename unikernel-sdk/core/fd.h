@@ -31,6 +31,9 @@ struct uk_fops {
 	int (*fsync)(struct uk_file *f, bool data_only);	    /* NULL = -EINVAL */
 	int (*truncate)(struct uk_file *f, int64_t len);	    /* NULL = -EINVAL */
 	void (*release)(struct uk_file *f); /* last reference gone: free priv */
+	/* The kind calls uk__file_ready() on news. Otherwise epoll asks poll() at every wait, and an
+	 * edge-triggered watch works as a level-triggered one. */
+	bool notifies;
 };
 
 struct uk_file {
@@ -39,16 +42,22 @@ struct uk_file {
 	int flags; /* O_ACCMODE | O_NONBLOCK | O_APPEND | O_DIRECT ... as F_GETFL shows them */
 	int64_t pos;
 	void *priv;
-	uint64_t epoll_gen; /* owned by epoll: edge-triggered bookkeeping */
+	void *watchers; /* owned by epoll: who watches this file, NULL = nobody */
 };
 
 /* A file with one reference, or NULL (-ENOMEM). The caller installs it or puts it. */
 struct uk_file *uk__file_new(const struct uk_fops *ops, int flags, void *priv);
 void uk__file_put(struct uk_file *f); /* NULL is fine */
 
+/* Something that poll() tells has newly become true of f, or more data or room came: epoll then looks at f
+ * again. Cheap when nobody watches. For kinds with .notifies. */
+void uk__file_ready(struct uk_file *f);
+
 /* Lowest free descriptor >= min; takes over the caller's reference on success. -EMFILE when full. */
 int uk__fd_install(struct uk_file *f, int min, bool cloexec);
 /* Borrowed pointer, NULL when fd is not open (-EBADF). */
 struct uk_file *uk__fd_get(int fd);
+/* Take the descriptor out of the table and drop its reference. 0 or -EBADF. */
+int uk__fd_close(int fd);
 
 #endif

@@ -12,6 +12,8 @@
 
 /* number and arguments as in Linux x86-64; returns a result or -errno. */
 long uk_syscall(long n, long a, long b, long c, long d, long e, long f);
+/* The same for calls of at most five arguments: all of them travel in registers. */
+long uk_syscall5(long n, long a, long b, long c, long d, long e);
 
 /* Modules. Each returns UK_NOSYS for a number that it does not serve. NULL when not linked in. */
 extern long uk__net_syscall(long n, const long a[6]) __attribute__((weak));
@@ -21,6 +23,9 @@ extern int uk__fs_sync_all(void) __attribute__((weak));
 
 /* Sync file systems, drain the console, end the VM. */
 _Noreturn void uk__exit(int status);
+
+/* File mode bits that new files do not get (umask). */
+unsigned uk__umask(void);
 
 /* The value of a "mayfly.NAME=" word of the command line before "--", NULL when absent. Used for settings
  * such as mayfly.ip=, mayfly.root=, mayfly.cache=. The string lives as long as the VM. */
