@@ -206,40 +206,48 @@ static int unknown_option(const char *name, struct config_err *err)
 	return config_fail(err, "unknown option '--%.64s'; see --help", name);
 }
 
-/* The option at argv[*i] and its value, which may be the next argument: then *i moves on. */
-static int next_option(int argc, char *const argv[], int *i, const struct opt **ret_opt,
-		       const char **ret_val, struct config_err *err)
+static const struct opt *find_option(const char *arg, const char *eq, struct config_err *err)
 {
-	const char *arg = argv[*i], *eq;
-	const struct opt *o = NULL;
 	char name[72];
 
-	if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
-		return config_fail(
-			err, "unexpected argument '%.64s'; options start with '--', see --help",
-			arg);
-	arg += 2;
-	eq = strchrnul(arg, '=');
 	snprintf(name, sizeof name, "%.*s", (int)(eq - arg < 70 ? eq - arg : 70), arg);
-	for (size_t k = 0; k < NOPTIONS && !o; k++)
-		if (strcmp(options[k].name, name) == 0)
-			o = &options[k];
-	if (!o)
-		return unknown_option(name, err);
-	*ret_opt = o;
-	*ret_val = "on";
-	if (!o->arg && *eq)
-		return config_fail(err, "--%s takes no value", o->name);
-	if (!o->arg)
-		return 0;
-	if (*eq) {
-		*ret_val = eq + 1;
-		return 0;
+	for (size_t i = 0; i < NOPTIONS; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return &options[i];
+	unknown_option(name, err);
+	return NULL;
+}
+
+/* The option at argv[*i] and its value, which may be the next argument: then *i moves on. NULL with
+ * err filled in. */
+static const struct opt *next_option(int argc, char *const argv[], int *i, const char **ret_val,
+				     struct config_err *err)
+{
+	const char *arg = argv[*i], *eq;
+	const struct opt *o;
+
+	if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0') {
+		config_fail(err, "unexpected argument '%.64s'; options start with '--', see --help",
+			    arg);
+		return NULL;
 	}
-	if (*i + 1 >= argc)
-		return config_fail(err, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
-	*ret_val = argv[++*i];
-	return 0;
+	eq = strchrnul(arg, '=');
+	o = find_option(arg + 2, eq, err);
+	if (!o)
+		return NULL;
+	*ret_val = *eq ? eq + 1 : "on";
+	if (!o->arg && *eq) {
+		config_fail(err, "--%s takes no value", o->name);
+		return NULL;
+	}
+	if (o->arg && !*eq) {
+		if (*i + 1 >= argc) {
+			config_fail(err, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
+			return NULL;
+		}
+		*ret_val = argv[++*i];
+	}
+	return o;
 }
 
 /*
@@ -251,15 +259,16 @@ static int scan(int argc, char *const argv[], struct parse *p)
 	uint32_t seen = 0;
 
 	for (int i = 1; i < argc; i++) {
-		const struct opt *o;
-		const char *val;
-		int r = next_option(argc, argv, &i, &o, &val, p->err);
+		const char *val = NULL;
+		const struct opt *o = next_option(argc, argv, &i, &val, p->err);
+		uint32_t bit;
 
-		if (r < 0)
-			return r;
-		if (seen & 1u << (o - options) && !o->repeats)
+		if (!o)
+			return -EINVAL;
+		bit = UINT32_C(1) << (o - options);
+		if (seen & bit && !o->repeats)
 			return config_fail(p->err, "--%s is there twice", o->name);
-		seen |= 1u << (o - options);
+		seen |= bit;
 		if (o->set == set_help || o->set == set_version)
 			return o->set(p, o->name, val);
 		if (o->set == set_config_file)
@@ -271,13 +280,12 @@ static int scan(int argc, char *const argv[], struct parse *p)
 static int apply(int argc, char *const argv[], struct parse *p)
 {
 	for (int i = 1; i < argc; i++) {
-		const struct opt *o;
-		const char *val;
+		const char *val = NULL;
+		const struct opt *o = next_option(argc, argv, &i, &val, p->err);
 		char name[24];
-		int r = next_option(argc, argv, &i, &o, &val, p->err);
 
-		if (r < 0)
-			return r;
+		if (!o)
+			return -EINVAL;
 		if (o->set(p, o->name, val) < 0) {
 			snprintf(name, sizeof name, "--%s", o->name);
 			return field_blame(p->err, name, "");
