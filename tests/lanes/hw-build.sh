@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# hw-build.sh: makes build/hw/{vmlinux,initrd,modules,hwctl,kvm-probe} for the kvm_amd lane from Debian's own packages
-# (kernel, busybox-static), unpacked without root. Does nothing when they are there and newer than their
+# hw-build.sh: makes build/hw/{vmlinux,initrd,modules,hwctl,kvm-probe} for the kvm_amd lane from Debian's own
+# packages (kernel, busybox-static), unpacked without root. Does nothing when they are there and newer than their
 # sources. Needs the network once; APT's lists are taken from the host or, when those are too old,
 # from a private copy under build/hw/apt.
 set -eu
@@ -36,7 +36,9 @@ fetch() { # fetch kernel|busybox-static
 		pkg=$1
 		[ "$1" != kernel ] || pkg=$(kernel_package "$opts")
 		# shellcheck disable=SC2086
-		[ -z "$pkg" ] || (cd $apt && apt-get $opts -qq download "$pkg") 2>$apt/download.log && return 0
+		if [ -n "$pkg" ] && (cd $apt && apt-get $opts -qq download "$pkg") 2>$apt/download.log; then
+			return
+		fi
 	done
 	die "cannot download the Debian package $1 (network? see $apt/download.log)"
 }
