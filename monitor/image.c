@@ -61,14 +61,12 @@ static bool is_sealed(int fd)
  * this kernel alone changes the file: not on network and FUSE file systems, and not on overlayfs,
  * whose layers have inodes of their own.
  */
-static bool lease_means_still(int fd)
+static bool lease_means_still(int fd, const struct stat *st)
 {
 	struct statfs fs;
-	struct stat st;
 
-	/* A memfd is not counted as open for writing, though it is: it shows by having no name on a
-	 * tmpfs. */
-	if (fstat(fd, &st) < 0 || st.st_nlink == 0 || fstatfs(fd, &fs) < 0)
+	/* A memfd is not counted as open for writing, though it is: it shows by having no name. */
+	if (st->st_nlink == 0 || fstatfs(fd, &fs) < 0)
 		return false;
 	switch ((unsigned long)fs.f_type) {
 	case EXT4_SUPER_MAGIC:
@@ -87,28 +85,27 @@ static bool lease_means_still(int fd)
 	}
 }
 
-static enum image_sharing hold(int fd, int lease_signal)
+static enum image_sharing hold(int fd, const struct stat *st, int lease_signal)
 {
 	if (is_sealed(fd))
 		return IMAGE_SEALED;
-	if (lease_means_still(fd) && fcntl(fd, F_SETSIG, lease_signal) == 0 &&
+	if (lease_means_still(fd, st) && fcntl(fd, F_SETSIG, lease_signal) == 0 &&
 	    fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
 		return IMAGE_LEASED;
 	return IMAGE_COPIED;
 }
 
-static int open_regular(const char *path, const char **ret_why)
+static int open_regular(const char *path, struct stat *ret_st, const char **ret_why)
 {
 	/* O_NONBLOCK: a FIFO must not make us wait; a regular file does not care. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
 
 	if (fd < 0) {
 		int err = errno;
 
 		return fail(-err, strerrordesc_np(err), ret_why);
 	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode)) {
 		close(fd);
 		return fail(-EINVAL, "not a regular file", ret_why);
 	}
@@ -123,10 +120,10 @@ int image_open(struct image *img, const char *path, int lease_signal, const char
 	size_t n = 0;
 	int r;
 
-	im.fd = open_regular(path, ret_why);
+	im.fd = open_regular(path, &st, ret_why);
 	if (im.fd < 0)
 		return im.fd;
-	im.sharing = hold(im.fd, lease_signal);
+	im.sharing = hold(im.fd, &st, lease_signal);
 	/* The size counts from here on: it may have changed until the file was held. */
 	r = fstat(im.fd, &st) < 0 ? -errno : 0;
 	if (r == 0) {
