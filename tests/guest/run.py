@@ -113,7 +113,7 @@ def run_case(case, lane, build, logs, number):
     work = f"{'/var/tmp' if lane.startswith('hw') else logs}/{case.name}.work"
     try:
         with lanes.Setting(case, lane, build, work, number) as setting:
-            argv = [setting.expand(case.script)] if case.script else [setting.env["BOOT"]]
+            argv = shlex.split(setting.expand(case.script)) if case.script else [setting.env["BOOT"]]
             status = boot(setting, argv, case.timeout * lanes.slow(lane), log)
             if status is None:
                 return "FAIL", f"hung: no end after {case.timeout * lanes.slow(lane):.0f} s"
