@@ -34,6 +34,7 @@ static ssize_t console_writev(struct uk_file *f, const struct iovec *iov, int n,
 		uk__console_write(iov[i].iov_base, iov[i].iov_len);
 		sum += (ssize_t)iov[i].iov_len;
 	}
+	uk__console_poke();
 	return sum;
 }
 

@@ -82,4 +82,5 @@ void uk__log(const char *fmt, ...)
 	va_end(ap);
 	l.buf[l.n++] = '\n';
 	uk__console_write(l.buf, l.n);
+	uk__console_poke();
 }

@@ -24,7 +24,9 @@ _Noreturn void uk__native_start(struct uk_boot *boot);
 _Noreturn void uk__crash(struct uk_fault *fault);
 
 static uint8_t cons_ring[CONS_SIZE] __attribute__((aligned(CONS_SIZE)));
-static uint64_t cons_kicked; /* TSC of the last time the monitor looked */
+#define CONS_BURST 16u /* doorbells in a row; after that one a millisecond */
+static uint64_t
+	cons_due; /* TSC: when the doorbells so far would be paid for at one a millisecond */
 
 static bool foreign(void)
 {
@@ -85,7 +87,6 @@ static void serial_write(const uint8_t *p, size_t len)
 static void console_kick(void)
 {
 	uk__mmio_w32(uk__boot->ctl + UK_CTL_CONSOLE, 1);
-	cons_kicked = uk__rdtsc();
 }
 
 void uk__console_write(const void *buf, size_t len)
@@ -117,9 +118,19 @@ void uk__console_write(const void *buf, size_t len)
 		p += n;
 		len -= n;
 	}
-	uint32_t pending = sh->cons_head - *(volatile uint32_t *)&sh->cons_tail;
-	if (pending >= CONS_SIZE / 2 || uk__rdtsc() - cons_kicked > uk__boot->tsc_hz / 1000)
-		console_kick();
+}
+
+void uk__console_poke(void)
+{
+	if (foreign())
+		return;
+	uint32_t pending = uk__shared->cons_head - *(volatile uint32_t *)&uk__shared->cons_tail;
+	uint64_t now = uk__rdtsc(), ms = uk__boot->tsc_hz / 1000;
+
+	if (!pending || (pending < CONS_SIZE / 2 && cons_due > now + CONS_BURST * ms))
+		return;
+	cons_due = (cons_due > now ? cons_due : now) + ms;
+	console_kick();
 }
 
 /* --- idle, exit, crash
@@ -153,7 +164,6 @@ void uk__idle(uint64_t deadline_ns)
 {
 	if (uk__boot->flags & UK_BOOT_IDLE_EXIT) {
 		uk__mmio_w64(uk__boot->ctl + UK_CTL_IDLE, deadline_ns);
-		cons_kicked = uk__rdtsc();
 		return;
 	}
 	if (!deadline_ns)
