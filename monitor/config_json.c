@@ -350,7 +350,8 @@ int config_json_print(const struct vm_config *cfg, FILE *out)
 	json_t *root = root_json(cfg);
 
 	if (!root)
-		return -ENOMEM; /* or a path that is not UTF-8, which JSON cannot hold */
+		return -EILSEQ; /* a path or a command line that is not UTF-8, which JSON cannot
+				   hold */
 
 	int r = json_dumpf(root, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
 

@@ -15,7 +15,8 @@
 int config_json_decode(struct vm_config *cfg, const char *text, size_t len, struct config_err *err);
 /* The same from a file, "-" being stdin; err names the file. */
 int config_json_load(struct vm_config *cfg, const char *path, struct config_err *err);
-/* Print cfg so that config_json_decode gives it back. 0, -ENOMEM or -EIO. */
+/* Print cfg so that config_json_decode gives it back. 0, -EILSEQ (what is not UTF-8 cannot be JSON)
+ * or -EIO. */
 int config_json_print(const struct vm_config *cfg, FILE *out);
 
 #endif

@@ -53,9 +53,17 @@ int main(int argc, char *argv[])
 		return 2;
 	}
 	log_init("mayfly-monitor", cfg.id);
-	int code = action == OPTS_RUN		      ? run(&cfg, t_start)
-		   : opts_answer(&opts, &cfg, stdout) ? 1
-						      : 0;
+	int code = 0;
+	if (action == OPTS_RUN) {
+		code = run(&cfg, t_start);
+	} else {
+		int r = opts_answer(&opts, &cfg, stdout);
+
+		if (r) {
+			log_err("cannot print: %s", strerror(-r));
+			code = 2;
+		}
+	}
 	config_fini(&cfg);
 	return code;
 }

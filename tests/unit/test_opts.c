@@ -464,6 +464,30 @@ Test(opts, dry_run_round_trip)
 	close(fd);
 }
 
+Test(opts, what_is_not_utf8_cannot_be_printed_as_json)
+{
+	FILE *f = fopen("/dev/null", "w");
+
+	cr_assert_eq(parse("--kernel|\xff|--block|path=x|--net|user|--dry-run|--json"),
+		     OPTS_ANSWER);
+	cr_assert_eq(opts_answer(&opts, &cfg, f), -EILSEQ);
+	cr_assert_eq(parse("--kernel|a|--block|path=\xff|--net|user|--dry-run|--json"),
+		     OPTS_ANSWER);
+	cr_assert_eq(opts_answer(&opts, &cfg, f), -EILSEQ);
+	cr_assert_eq(parse("--kernel|\xff|--dry-run"), OPTS_ANSWER);
+	cr_assert_eq(opts_answer(&opts, &cfg, f), 0);
+	fclose(f);
+}
+
+Test(opts, a_full_disk_is_told)
+{
+	FILE *f = fopen("/dev/full", "w");
+
+	cr_assert_eq(parse("--kernel|a|--dry-run|--json"), OPTS_ANSWER);
+	cr_assert_eq(opts_answer(&opts, &cfg, f), -EIO);
+	fclose(f);
+}
+
 Test(opts, command_line_wins_over_the_file)
 {
 	static const char json[] = "{\"kernel\":\"a\",\"mem\":\"8M\",\"id\":\"file\",\"block\":[{"
