@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * platform.c: platform.h on both kinds of VMM. Ring 3, one vCPU. The console is a ring in our
- * memory that the monitor drains on every exit it takes anyway; we ring its doorbell only when the
- * ring is half full, when more than a millisecond passed since it was last looked at, and never
- * when an exit is about to happen. Under a foreign VMM the bytes go to the 16550.
+ * memory that the monitor drains on every exit it takes anyway; its doorbell rings once per write(2),
+ * in bursts of 16 and one a millisecond after that, so that output is prompt and a flood costs an
+ * exit per 2 KiB. Under a foreign VMM the bytes go to the 16550.
  */
 #include "core/platform.h"
 
