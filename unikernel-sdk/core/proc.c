@@ -55,7 +55,7 @@ static long do_sysinfo(struct sysinfo *si)
 
 	memset(si, 0, offsetof(struct sysinfo, __reserved));
 	si->uptime = uk__mono_ns() / 1000000000u;
-	si->totalram = m.pages * UK_PAGE;
+	si->totalram = uk__boot->mem_size;
 	si->freeram = m.free * UK_PAGE;
 	si->procs = 1;
 	si->mem_unit = 1;

@@ -3,6 +3,7 @@
 LWIP_VERSION := 2.1.3+dfsg1-2
 LWIP_DIR := $(O)/src/lwip
 LWIP_STAMP := $(LWIP_DIR)/.mayfly-source
+LWIP_NAMES := $(O)/guest-obj/lwip/names
 LWIP_INC := -isystem $(LWIP_DIR)/src/include
 # timeouts.c is replaced by net/timers.c; dns.c, raw.c, altcp*.c, autoip.c and dhcp6.c are switched off.
 LWIP_FILES := core/init core/def core/inet_chksum core/ip core/mem core/memp core/netif core/pbuf core/tcp \
@@ -17,9 +18,10 @@ LWIP_CFLAGS = $(filter-out -W%,$(GUEST_CFLAGS)) -O2 -w $(LWIP_INC) -Iunikernel-s
 NET_SRCS := $(addprefix unikernel-sdk/net/,net.c config.c netif.c rx.c tx.c timers.c mem.c addr.c sock.c msg.c \
               sockopt.c ifconf.c sock_tcp.c tcp_io.c sock_udp.c mcast.c icmp.c unix.c) unikernel-sdk/drivers/net.c
 GUEST_SRCS += $(NET_SRCS)
-$(foreach s,$(NET_SRCS),$(eval $(s)_GCFLAGS = -O2 $(LWIP_INC) -Iunikernel-sdk/net/lwip))
+$(foreach s,$(NET_SRCS),$(eval $(s)_GCFLAGS = -O2 $(LWIP_INC) -Iunikernel-sdk/net/lwip --include=$(LWIP_NAMES).h))
 
 LWIP_LIB := $(O)/sdk/lib/liblwip.a
+LWIP_RAW := $(O)/guest-obj/lwip/raw.a
 ALL += $(LWIP_LIB)
 
 $(LWIP_STAMP): scripts/fetch-src.sh
@@ -32,10 +34,19 @@ $(O)/guest-obj/lwip/%.o: $(LWIP_STAMP) $(wildcard unikernel-sdk/net/lwip/*.h uni
 	@mkdir -p $(@D)
 	$(call say,GUESTCC,lwip/$*.c)
 	$(Q)$(CC) $(LWIP_CFLAGS) $(if $(filter core/init,$*),-DUK_LWIP_INIT) -c $(LWIP_DIR)/src/$*.c -o $@
-$(LWIP_LIB): $(LWIP_OBJS)
+$(LWIP_RAW): $(LWIP_OBJS)
+	$(Q)rm -f $@ && ar rcs $@ $(LWIP_OBJS)
+# A program may have a tcp_connect() of its own: all of lwIP's names, and those it expects of us, get a prefix, in
+# the archive by objcopy and in our sources by a pragma.
+$(LWIP_NAMES).h: $(LWIP_RAW)
+	$(Q){ nm -g --defined-only $< | awk 'NF == 3 {print $$3}'; \
+		printf '%s\n' sys_now sys_timeouts_init tcp_timer_needed dns_setserver dns_getserver; } | sort -u >$(LWIP_NAMES)
+	$(Q)sed 's/.*/& uk__lwip_&/' $(LWIP_NAMES) >$(LWIP_NAMES).map
+	$(Q)sed 's/.*/#pragma redefine_extname & uk__lwip_&/' $(LWIP_NAMES) >$@
+$(LWIP_LIB): $(LWIP_RAW) $(LWIP_NAMES).h
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $(LWIP_OBJS)
+	$(Q)objcopy --redefine-syms=$(LWIP_NAMES).map $< $@
 
 # Our own sources include lwIP's headers.
-$(NET_SRCS:%.c=$(O)/sdk/obj/%.o): $(LWIP_STAMP)
+$(NET_SRCS:%.c=$(O)/sdk/obj/%.o): $(LWIP_NAMES).h

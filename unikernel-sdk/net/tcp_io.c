@@ -44,7 +44,7 @@ static int send_state(struct uk_tcp *t)
 	if (t->phase == TCP_CONNECTING)
 		return -EAGAIN;
 	if (t->phase != TCP_OPEN)
-		return t->phase == TCP_LISTENING ? -EPIPE : -ENOTCONN;
+		return -EPIPE; /* as Linux, also for one that never was connected */
 	return t->pcb ? 0 : -EPIPE;
 }
 

@@ -45,6 +45,7 @@
 #define IP_FRAG			1
 #define IP_REASS_MAX_PBUFS	64
 #define LWIP_IPV6_REASS		1
+#define IPV6_FRAG_COPYHEADER	1 /* pointers of 8 bytes do not fit where lwIP would keep them */
 #define LWIP_IPV6_FRAG		1
 #define IP_SOF_BROADCAST	1
 #define IP_SOF_BROADCAST_RECV	0

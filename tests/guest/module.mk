@@ -1,0 +1,10 @@
+GUESTS += args
+GUESTS += exits
+GUESTS += heap
+GUESTS += mapping
+GUESTS += clocks
+GUESTS += events
+GUESTS += signals
+GUESTS += stdio
+GUESTS += entropy
+GUESTS += calls
