@@ -36,3 +36,6 @@ test_symbols_SRCS = tests/unit/test_symbols.c tests/unit/elf_image.c monitor/elf
 UNIT_TESTS += test_metrics
 test_metrics_SRCS = tests/unit/test_metrics.c monitor/metrics.c lib/buf.c lib/num.c
 test_metrics_LIBS = -ljansson
+
+UNIT_TESTS += test_netpolicy
+test_netpolicy_SRCS = tests/unit/test_netpolicy.c monitor/virtio/netpolicy.c
