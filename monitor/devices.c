@@ -52,7 +52,7 @@ int vm_devices_create(struct vm *vm, char *err, size_t errlen)
 int vm_devices_ready(struct vm *vm, char *err, size_t errlen)
 {
 	for (unsigned i = vm->cfg->nblk; i < vm->nslots; i++) {
-		int r = vnet_ready(vm->slot[i].dev, err, errlen);
+		int r = vnet_wait_ready(vm->slot[i].dev, err, errlen);
 
 		if (r)
 			return r;
