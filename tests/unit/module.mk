@@ -24,7 +24,7 @@ UNIT_TESTS += test_elf
 test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c
 
 UNIT_TESTS += test_blk
-test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(BLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
+test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
 test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=pwritev2,--wrap=pwritev,--wrap=io_uring_queue_init
 
 UNIT_TESTS += test_image
@@ -39,3 +39,7 @@ test_metrics_LIBS = -ljansson
 
 UNIT_TESTS += test_netpolicy
 test_netpolicy_SRCS = tests/unit/test_netpolicy.c monitor/virtio/netpolicy.c
+
+UNIT_TESTS += test_net
+test_net_SRCS = tests/unit/test_net.c tests/unit/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) lib/log.c
+$(O)/tests/test_net: | $(BIN)/mayfly-usernet
