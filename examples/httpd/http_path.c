@@ -17,24 +17,23 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One decoded character of a path, or -400. Moves *p past it. */
+/* One decoded character of a path, or -400 for what no name here holds: NUL, control characters,
+ * and a slash that was escaped. Moves *p past it. */
 static int take_char(const char **p, const char *end)
 {
 	int hi, lo, c = (unsigned char)*(*p)++;
 
-	if (c != '%')
-		return c;
-	if (end - *p < 2)
-		return -400;
-	hi = hex((*p)[0]);
-	lo = hex((*p)[1]);
-	*p += 2;
-	if (hi < 0 || lo < 0)
-		return -400;
-	c = hi << 4 | lo;
-	/* A slash in a name does not exist on any file system here; NUL and control characters are
-	 * never meant. */
-	return c == '/' || c < 0x20 || c == 0x7f ? -400 : c;
+	if (c == '%') {
+		if (end - *p < 2)
+			return -400;
+		hi = hex((*p)[0]);
+		lo = hex((*p)[1]);
+		*p += 2;
+		c = hi < 0 || lo < 0 ? '/' : hi << 4 | lo;
+		if (c == '/')
+			return -400;
+	}
+	return c < 0x20 || c == 0x7f ? -400 : c;
 }
 
 /* Ends the segment out[start..len): drops "" and ".", undoes the one before for "..". New length or
