@@ -45,8 +45,7 @@ static struct uk_blk disks[UK_BLK_MAX];
 static unsigned ndisks;
 static bool probed;
 
-/* --- completion
- * ------------------------------------------------------------------------------------- */
+/* --- completion ---------------------------------------------------------------------- */
 
 static void finish(struct uk_blk *b, struct uk_blk_req *req, int err)
 {
@@ -110,8 +109,7 @@ static uint64_t poll_deadline(void)
 	return deadline;
 }
 
-/* --- discovery
- * -------------------------------------------------------------------------------------- */
+/* --- discovery ----------------------------------------------------------------------- */
 
 /* Lower range_max to what a limit of the device allows; false when it allows nothing. */
 static bool range_limit(struct uk_blk *b, unsigned cfg)
@@ -191,8 +189,7 @@ struct uk_blk *uk__blk_get(unsigned n)
 	return n < ndisks ? &disks[n] : NULL;
 }
 
-/* --- submission
- * ------------------------------------------------------------------------------------- */
+/* --- submission ---------------------------------------------------------------------- */
 
 static int check(const struct uk_blk *b, enum uk_blk_op op, uint64_t sector, const struct uk_sg *sg,
 		 unsigned n)
@@ -306,8 +303,7 @@ int uk__blk_submit_wait(struct uk_blk *b, struct uk_blk_req *req, enum uk_blk_op
 	return r;
 }
 
-/* --- synchronous calls
- * ------------------------------------------------------------------------------ */
+/* --- synchronous calls --------------------------------------------------------------- */
 
 struct batch {
 	volatile int pending;

@@ -208,8 +208,7 @@ uint64_t uk__virtio_cfg64(const struct uk_virtio *dev, unsigned off)
 	return v;
 }
 
-/* --- the ring
- * --------------------------------------------------------------------------------------- */
+/* --- the ring ------------------------------------------------------------------------ */
 
 static size_t align_up(size_t v, size_t a)
 {

@@ -98,8 +98,7 @@ static long do_setup(unsigned n, uint64_t *ret_id)
 	return 0;
 }
 
-/* --- completion
- * ------------------------------------------------------------------------------------- */
+/* --- completion ---------------------------------------------------------------------- */
 
 static void complete(struct slot *s, int64_t res)
 {
@@ -129,8 +128,7 @@ static void request_done(struct uk_blk_req *req, int err)
 	complete(s, err ? err : s->event.res);
 }
 
-/* --- submission
- * ------------------------------------------------------------------------------------- */
+/* --- submission ---------------------------------------------------------------------- */
 
 /* The segments of a request for whole sectors; 0 when it must go the slow way. */
 static unsigned segments(const struct iocb *io, const struct uk_blk *b, struct uk_sg sg[UK_BLK_SG],
@@ -295,8 +293,7 @@ static long do_submit(uint64_t id, long n, struct iocb **list)
 	return i ? i : r;
 }
 
-/* --- collection
- * ------------------------------------------------------------------------------------- */
+/* --- collection ---------------------------------------------------------------------- */
 
 struct want {
 	const struct context *ctx;

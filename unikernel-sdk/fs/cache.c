@@ -57,8 +57,7 @@ static struct {
 	struct group ahead[AHEAD_REQS];
 } c;
 
-/* --- lists and hash
- * --------------------------------------------------------------------------------- */
+/* --- lists and hash ------------------------------------------------------------------ */
 
 static void list_init(struct link *l)
 {
@@ -145,8 +144,7 @@ static void wait_buf(struct buf *b)
 		uk__blk_wait(c.disk, &b->busy, 1);
 }
 
-/* --- buffers
- * ---------------------------------------------------------------------------------------- */
+/* --- buffers ------------------------------------------------------------------------- */
 
 static bool grow(void)
 {
@@ -314,8 +312,7 @@ int uk__cache_write(uint64_t blk, uint32_t off, const void *src, uint32_t len, b
 	return 0;
 }
 
-/* --- groups of requests
- * ----------------------------------------------------------------------------- */
+/* --- groups of requests -------------------------------------------------------------- */
 
 static void group_done(struct uk_blk_req *req, int err)
 {
@@ -428,8 +425,7 @@ void uk__cache_drop(uint64_t blk, uint64_t n)
 	}
 }
 
-/* --- straight between disk and caller
- * --------------------------------------------------------------- */
+/* --- straight between disk and caller ------------------------------------------------ */
 
 struct flight {
 	struct uk_blk_req req[BATCH];
@@ -536,8 +532,7 @@ int uk__cache_write_direct(uint64_t blk, uint32_t n, const void *src)
 	return r;
 }
 
-/* --- write-back
- * ------------------------------------------------------------------------------------- */
+/* --- write-back ---------------------------------------------------------------------- */
 
 /* The dirty buffers of one class around b that are adjacent on disk, cleaned and put into g. */
 static uint64_t gather(struct group *g, struct buf *b, uint8_t class)

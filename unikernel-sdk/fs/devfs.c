@@ -60,8 +60,7 @@ int uk__devfs_fd(const char *number)
 	return FIRST_FD + (int)n;
 }
 
-/* --- contents
- * --------------------------------------------------------------------------------------- */
+/* --- contents ------------------------------------------------------------------------ */
 
 static ssize_t each(const struct iovec *iov, int n, void (*fill)(void *, unsigned long))
 {
@@ -239,8 +238,7 @@ ssize_t uk__devfs_list(int64_t *pos, void *buf, size_t len)
 	return (ssize_t)used;
 }
 
-/* --- /etc/resolv.conf
- * ------------------------------------------------------------------------------- */
+/* --- /etc/resolv.conf ---------------------------------------------------------------- */
 
 #define RESOLV_MAX 512
 

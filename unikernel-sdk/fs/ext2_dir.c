@@ -19,8 +19,7 @@
 
 #define LINK_MAX_EXT2 65000u
 
-/* --- name cache
- * ------------------------------------------------------------------------------------- */
+/* --- name cache ---------------------------------------------------------------------- */
 
 #define NAMES	 256u
 #define NAME_LEN 36u
@@ -92,8 +91,7 @@ int uk__dir_lookup(struct uk_node *dir, const char *name, uint32_t *ret_ino)
 	return 0;
 }
 
-/* --- changing a directory
- * --------------------------------------------------------------------------- */
+/* --- changing a directory ------------------------------------------------------------ */
 
 static int begin_dir(struct uk_node *dir)
 {
@@ -376,8 +374,7 @@ int uk__dir_unlink(struct uk_node *dir, const char *name, bool rmdir)
 	return r;
 }
 
-/* --- rename
- * ----------------------------------------------------------------------------------------- */
+/* --- rename -------------------------------------------------------------------------- */
 
 struct retarget {
 	const char *name;
@@ -544,8 +541,7 @@ int uk__dir_rename(struct uk_node *from, const char *from_name, struct uk_node *
 	return r;
 }
 
-/* --- listing
- * ---------------------------------------------------------------------------------------- */
+/* --- listing ------------------------------------------------------------------------- */
 
 static const uint8_t dt_of[] = {DT_UNKNOWN, DT_REG,  DT_DIR,  DT_CHR,
 				DT_BLK,	    DT_FIFO, DT_SOCK, DT_LNK};

@@ -27,8 +27,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* --- reading
- * ---------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------- */
 
 static uint32_t ahead_max(void)
 {
@@ -147,8 +146,7 @@ ssize_t uk__node_read(struct uk_node *n, struct uk_ahead *ra, void *buf, size_t 
 	return (ssize_t)done;
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------- */
 
 /* fresh: the blocks hold garbage, what is not written must become zero. */
 static ssize_t write_blocks(uint64_t pblk, uint32_t run, const uint8_t *buf, size_t len,

@@ -124,8 +124,7 @@ int uk__node_map(struct uk_node *n, uint32_t lblk, struct uk_extent *ret_ext)
 	return 0;
 }
 
-/* --- allocation
- * ------------------------------------------------------------------------------------- */
+/* --- allocation ---------------------------------------------------------------------- */
 
 static errcode_t try_alloc(struct uk_node *n, uint32_t lblk, uint32_t count, bool *ret_zeroed)
 {

@@ -74,8 +74,16 @@ int uk__ext2_err(errcode_t e)
 	return -EUCLEAN;
 }
 
-/* --- mount
- * ------------------------------------------------------------------------------------------ */
+/* libext2fs complains through this about block and inode numbers that cannot be: damage. Weak,
+ * since a program may bring the real one. */
+__attribute__((weak)) void com_err(const char *who, errcode_t e, const char *fmt, ...)
+{
+	(void)who;
+	(void)fmt;
+	uk__ext2_err(e);
+}
+
+/* --- mount --------------------------------------------------------------------------- */
 
 /* "512K", "4M" or plain KiB; 0 when it does not parse. */
 static uint64_t parse_size(const char *s)
@@ -317,8 +325,7 @@ int uk__fs_statfs(struct statfs *ret_st)
 	return 0;
 }
 
-/* --- write order
- * ------------------------------------------------------------------------------------ */
+/* --- write order --------------------------------------------------------------------- */
 
 /* Superblock (and, unless super_only, descriptors and bitmaps) into the cache. */
 static int write_super(bool super_only)

@@ -209,8 +209,7 @@ int uk__file_of_node(struct uk_node *n, int flags, struct uk_file **ret_file)
 	return 0;
 }
 
-/* --- directories without a disk
- * --------------------------------------------------------------------- */
+/* --- directories without a disk ------------------------------------------------------ */
 
 static long root_getdents(struct uk_file *f, void *buf, size_t len)
 {

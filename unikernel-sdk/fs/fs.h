@@ -34,8 +34,7 @@ int uk__fs_statfs(struct statfs *ret_st);
  * find. */
 void uk__fs_relax(void);
 
-/* --- nodes: one struct per inode in use; get and put count references
- * ------------------------------------ */
+/* --- nodes: one struct per inode in use; get and put count references ---------------- */
 int uk__node_get(uint32_t ino, struct uk_node **ret_node);
 struct uk_node *uk__node_ref(struct uk_node *n);
 void uk__node_put(struct uk_node *n);
@@ -48,8 +47,7 @@ int uk__node_chown(struct uk_node *n, uint32_t uid, uint32_t gid); /* UINT32_MAX
 /* NULL keeps that time. */
 int uk__node_utimes(struct uk_node *n, const struct timespec *atime, const struct timespec *mtime);
 
-/* --- file contents
- * ------------------------------------------------------------------------------------------ */
+/* --- file contents ------------------------------------------------------------------- */
 /* Per open file: where a sequential reader will go on. Zero it at open. */
 struct uk_ahead {
 	int64_t next;	 /* offset after the last read */

@@ -165,6 +165,7 @@ static int step_device(struct walk *w, const char *name)
 		if (r < 0)
 			return r;
 		id = uk__devfs_fd(num);
+		w->at.slash = *w->rest == '/';
 	} else {
 		id = uk__devfs_find(name);
 	}

@@ -65,8 +65,7 @@ static bool is_dots(const char *name)
 	return !name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* --- open
- * ------------------------------------------------------------------------------------------- */
+/* --- open ---------------------------------------------------------------------------- */
 
 static int open_node(struct uk_node *n, int flags, struct uk_file **ret_file)
 {
@@ -229,8 +228,7 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode)
 	return fd;
 }
 
-/* --- stat
- * ------------------------------------------------------------------------------------------- */
+/* --- stat ---------------------------------------------------------------------------- */
 
 static int stat_place(const struct uk_place *p, struct stat *ret_st)
 {
@@ -392,8 +390,7 @@ static long do_readlink(int dirfd, const char *path, char *buf, long size)
 	return r;
 }
 
-/* --- names
- * ------------------------------------------------------------------------------------------ */
+/* --- names --------------------------------------------------------------------------- */
 
 static int do_mkdir(int dirfd, const char *path, mode_t mode)
 {
@@ -514,8 +511,7 @@ static int do_rename(int odir, const char *old, int ndir, const char *new, unsig
 	return r;
 }
 
-/* --- attributes and data
- * ------------------------------------------------------------------------------ */
+/* --- attributes and data ------------------------------------------------------------- */
 
 /* The node that a path or, when path is NULL, a descriptor names. Put it in the end. */
 static int node_at(int dirfd, const char *path, unsigned flags, struct uk_node **ret_node)
@@ -653,8 +649,7 @@ static int do_chdir(int fd, const char *path)
 	return r;
 }
 
-/* --- dispatch
- * --------------------------------------------------------------------------------------- */
+/* --- dispatch ------------------------------------------------------------------------ */
 
 #define S(i) ((const char *)a[i])
 #define I(i) ((int)a[i])
