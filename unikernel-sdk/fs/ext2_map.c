@@ -126,55 +126,114 @@ int uk__node_map(struct uk_node *n, uint32_t lblk, struct uk_extent *ret_ext)
 
 /* --- allocation ---------------------------------------------------------------------- */
 
-static errcode_t try_alloc(struct uk_node *n, uint32_t lblk, uint32_t count, bool *ret_zeroed)
+/* Lengthen the extent that ends with lblk by up to `more` blocks that follow it on disk. */
+static errcode_t extend(ext2_extent_handle_t h, uint32_t lblk, uint32_t more, uint32_t *ret_done)
+{
+	struct ext2fs_extent ext;
+	errcode_t e = ext2fs_extent_goto(h, lblk);
+	uint32_t max;
+
+	*ret_done = 0;
+	if (!e)
+		e = ext2fs_extent_get(h, EXT2_EXTENT_CURRENT, &ext);
+	if (e)
+		return e;
+	max = ext.e_flags & EXT2_EXTENT_FLAGS_UNINIT ? EXT_UNINIT_MAX_LEN : EXT_INIT_MAX_LEN;
+	if (ext.e_lblk + ext.e_len != (uint64_t)lblk + 1 || ext.e_len >= max)
+		return 0;
+	if (more > max - ext.e_len)
+		more = max - ext.e_len;
+	ext.e_len += more;
+	e = ext2fs_extent_replace(h, 0, &ext);
+	if (!e)
+		e = ext2fs_extent_fix_parents(h);
+	if (!e)
+		*ret_done = more;
+	return e;
+}
+
+/*
+ * A contiguous run of up to count blocks for the hole at lblk of an extent-mapped file.
+ * (ext2fs_fallocate() would do, but it takes more than it is asked for when an extent lies behind
+ * the range.)
+ */
+static errcode_t alloc_run(struct uk_node *n, uint32_t lblk, uint32_t count, bool unwritten)
 {
 	struct ext2_inode *inode = uk__node_inode(n);
+	ext2_extent_handle_t h;
+	struct uk_extent before = {.pblk = 0};
+	uint32_t more = 0;
+	blk64_t goal, pblk, got;
+	errcode_t e;
+
+	if (lblk > 0 && uk__node_map(n, lblk - 1, &before) == 0 && before.pblk)
+		goal = before.pblk + 1;
+	else
+		goal = ext2fs_find_inode_goal(m.fs, n->ino, inode, lblk);
+	if (goal >= ext2fs_blocks_count(m.fs->super))
+		goal = m.fs->super->s_first_data_block;
+	e = ext2fs_new_range(m.fs, 0, goal, count, NULL, &pblk, &got);
+	if (e)
+		return e;
+	e = ext2fs_extent_open2(m.fs, n->ino, inode, &h);
+	if (e)
+		return e;
+	/* Claimed first: the extent tree may need blocks of its own. */
+	ext2fs_block_alloc_stats_range(m.fs, pblk, (blk_t)got, +1);
+	n->dirty = true;
+	e = ext2fs_extent_set_bmap(h, lblk, pblk, unwritten ? EXT2_EXTENT_SET_BMAP_UNINIT : 0);
+	if (!e) {
+		if (got > 1)
+			e = extend(h, lblk, (uint32_t)got - 1, &more);
+		ext2fs_iblk_add_blocks(m.fs, inode, 1 + more);
+		more++;
+	}
+	ext2fs_extent_free(h);
+	if (more < got)
+		ext2fs_block_alloc_stats_range(m.fs, pblk + more, (blk_t)(got - more), -1);
+	return more ? 0 : e;
+}
+
+/* Blocks for the hole at lblk, see uk__node_alloc(). */
+static errcode_t try_alloc(struct uk_node *n, uint32_t lblk, uint32_t count, bool unwritten)
+{
 	blk64_t pblk;
 	errcode_t e;
 
-	*ret_zeroed = false;
-	if (count > 1 && n->inode.i_flags & EXT4_EXTENTS_FL) {
-		e = ext2fs_fallocate(m.fs,
-				     EXT2_FALLOCATE_FORCE_INIT | EXT2_FALLOCATE_INIT_BEYOND_EOF,
-				     n->ino, inode, ~0ULL, lblk, count);
-		n->dirty = true;
-		if (!e)
-			return 0;
-		/* It stopped half way: take back blocks that hold nobody's data. */
-		ext2fs_punch(m.fs, n->ino, inode, NULL, lblk, (blk64_t)lblk + count - 1);
-		if (e != EXT2_ET_BLOCK_ALLOC_FAIL)
-			return e;
-	}
-	*ret_zeroed = true;
-	e = ext2fs_bmap2(m.fs, n->ino, inode, NULL, BMAP_ALLOC, lblk, NULL, &pblk);
+	if (n->inode.i_flags & EXT4_EXTENTS_FL)
+		return alloc_run(n, lblk, count, unwritten);
+	/* This leaves a block of zeroes in the cache. */
+	e = ext2fs_bmap2(m.fs, n->ino, uk__node_inode(n), NULL, BMAP_ALLOC, lblk, NULL, &pblk);
 	n->dirty = true;
 	return e;
 }
 
-int uk__node_alloc(struct uk_node *n, uint32_t lblk, uint32_t count, bool *ret_zeroed)
+static int alloc(struct uk_node *n, uint32_t lblk, uint32_t count, bool unwritten)
 {
 	errcode_t e;
-	int r = uk__ext2_begin(true);
+	int r;
 
-	/* The library rereads the inode from its table. */
-	if (r == 0)
-		r = uk__node_flush(n);
-	if (r < 0)
-		return r;
-	e = try_alloc(n, lblk, count, ret_zeroed);
-	n->map.len = 0;
-	if (e == EXT2_ET_BLOCK_ALLOC_FAIL && uk__ext2_reclaim()) {
+	for (int retry = 0;; retry++) {
 		r = uk__ext2_begin(true);
+		/* The library rereads the inode from its table. */
 		if (r == 0)
 			r = uk__node_flush(n);
 		if (r < 0)
 			return r;
-		e = try_alloc(n, lblk, count, ret_zeroed);
+		e = try_alloc(n, lblk, count, unwritten);
 		n->map.len = 0;
+		if (e != EXT2_ET_BLOCK_ALLOC_FAIL || retry || !uk__ext2_reclaim())
+			break;
 	}
 	if (e)
 		return uk__ext2_err(e);
 	return uk__node_flush(n);
+}
+
+int uk__node_alloc(struct uk_node *n, uint32_t lblk, uint32_t count, bool *ret_zeroed)
+{
+	*ret_zeroed = !(n->inode.i_flags & EXT4_EXTENTS_FL);
+	return alloc(n, lblk, count, false);
 }
 
 int uk__node_set_written(struct uk_node *n, uint32_t lblk, uint64_t pblk)
@@ -272,18 +331,31 @@ static int punch_hole(struct uk_node *n, int64_t off, int64_t len)
 	return r;
 }
 
-static errcode_t reserve(struct uk_node *n, int64_t off, int64_t len)
+/* Give blocks to all holes in the range; they read as zero. */
+static int reserve(struct uk_node *n, int64_t off, int64_t len)
 {
-	uint64_t first = (uint64_t)off / m.bsize;
-	uint64_t last = ((uint64_t)off + (uint64_t)len - 1) / m.bsize;
-	int flags = n->inode.i_flags & EXT4_EXTENTS_FL ? EXT2_FALLOCATE_FORCE_UNINIT
-						       : EXT2_FALLOCATE_ZERO_BLOCKS;
-	errcode_t e = ext2fs_fallocate(m.fs, flags, n->ino, uk__node_inode(n), ~0ULL, first,
-				       last - first + 1);
+	uint64_t blk = (uint64_t)off / m.bsize;
+	uint64_t end = ((uint64_t)off + (uint64_t)len + m.bsize - 1) / m.bsize;
+	int r = 0;
 
-	n->map.len = 0;
-	n->dirty = true;
-	return e;
+	if (end - blk > ext2fs_blocks_count(m.fs->super))
+		return -ENOSPC;
+	while (blk < end && r == 0) {
+		struct uk_extent ext;
+		uint64_t left = end - blk;
+
+		r = uk__node_map(n, (uint32_t)blk, &ext);
+		if (r == 0 && ext.pblk) {
+			blk += ext.len;
+			continue;
+		}
+		if (r == 0)
+			r = alloc(n, (uint32_t)blk, ext.len < left ? ext.len : (uint32_t)left,
+				  true);
+		if (uk__cache_pressed())
+			uk__ext2_writeback(false);
+	}
+	return r;
 }
 
 int uk__node_fallocate(struct uk_node *n, int mode, int64_t off, int64_t len)
@@ -308,11 +380,7 @@ int uk__node_fallocate(struct uk_node *n, int mode, int64_t off, int64_t len)
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		r = keep_size ? punch_hole(n, off, len) : -EOPNOTSUPP;
 	} else {
-		errcode_t e = reserve(n, off, len);
-
-		if (e == EXT2_ET_BLOCK_ALLOC_FAIL && uk__ext2_reclaim())
-			e = reserve(n, off, len);
-		r = uk__ext2_err(e);
+		r = reserve(n, off, len);
 		if (r == 0 && !keep_size && end > uk__node_size(n))
 			r = uk__ext2_err(ext2fs_inode_size_set(m.fs, uk__node_inode(n), end));
 	}

@@ -9,7 +9,7 @@ E2FS_LIB := $(O)/sdk/lib/libext2fs.a
 ALL += $(E2FS_LIB)
 E2FS_INC := -isystem unikernel-sdk/fs/e2fs -isystem $(E2FS_GEN) -isystem $(E2FS_SRC)/lib
 E2FS_FILES := alloc alloc_sb alloc_stats bb_compat badblocks bitmaps bitops blkmap64_ba blkmap64_rb blknum block bmap \
-              closefs crc16 crc32c csum dir_iterate dirblock dirhash expanddir ext_attr extent fallocate freefs \
+              closefs crc16 crc32c csum dir_iterate dirblock dirhash expanddir ext_attr extent freefs \
               gen_bitmap gen_bitmap64 get_num_dirs get_pathname hashmap i_block ind_block inline_data inode inline \
               io_manager link lookup mkdir newdir nls_utf8 openfs punch rbtree read_bb rw_bitmaps symlink unlink \
               valid_blk alloc_tables fileio mkjournal mmp sha512

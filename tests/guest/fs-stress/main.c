@@ -25,6 +25,7 @@ static struct file {
 static uint8_t buf[MAX];
 static uint64_t rng;
 static long step;
+static char did[160]; /* the last operation, for the message */
 
 static uint32_t rnd(uint32_t n)
 {
@@ -36,7 +37,7 @@ static uint32_t rnd(uint32_t n)
 
 static void fail(const char *what, int i)
 {
-	printf("FAIL step %ld file %d: %s (errno %d)\n", step, i, what, errno);
+	printf("FAIL step %ld file %d: %s (errno %d) after %s\n", step, i, what, errno, did);
 	exit(1);
 }
 
@@ -73,8 +74,14 @@ static void compare(int i)
 		size_t want = 1 + rnd(MAX);
 		ssize_t n = read(fd, buf, want);
 
-		if (n <= 0 || memcmp(buf, f->data + done, (size_t)n) != 0)
-			fail("content differs", i);
+		if (n <= 0)
+			fail("read", i);
+		for (ssize_t k = 0; k < n; k++)
+			if (buf[k] != f->data[done + (size_t)k]) {
+				printf("at %zu of %zu: %x instead of %x\n", done + (size_t)k, f->len,
+				       buf[k], f->data[done + (size_t)k]);
+				fail("content differs", i);
+			}
 		done += (size_t)n;
 	}
 	if (read(fd, buf, 1) != 0)
@@ -90,6 +97,7 @@ static void do_write(int i, int append)
 
 	if (off + len > MAX)
 		len = off < MAX ? MAX - off : 0;
+	sprintf(did, "write %zu at %zu of %zu", len, off, f->len);
 	for (size_t k = 0; k < len; k++)
 		buf[k] = (uint8_t)(rng >> (k % 8 * 8)) ^ (uint8_t)k;
 	if (!append && lseek(fd, (off_t)off, SEEK_SET) != (off_t)off)
@@ -112,6 +120,7 @@ static void do_truncate(int i)
 	struct file *f = &files[i];
 	size_t len = rnd(3) ? rnd(MAX) : rnd((uint32_t)f->len + 1);
 
+	sprintf(did, "truncate %zu to %zu", f->len, len);
 	if (truncate(name(i), (off_t)len))
 		fail("truncate", i);
 	if (len > f->len)
@@ -125,6 +134,7 @@ static void do_fallocate(int i)
 	size_t off = rnd(MAX - 1), len = 1 + rnd((uint32_t)(MAX - off));
 	int punch = (int)rnd(2), fd = open_file(i, O_RDWR);
 
+	sprintf(did, "%s %zu at %zu of %zu", punch ? "punch" : "allocate", len, off, f->len);
 	if (fallocate(fd, punch ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : 0, (off_t)off,
 		      (off_t)len))
 		fail("fallocate", i);
@@ -160,6 +170,7 @@ static void do_rename(int i, int j)
 
 	if (i == j)
 		return;
+	sprintf(did, "rename to %d", j);
 	if (rename(name(i), name(j)))
 		fail("rename", i);
 	files[j] = files[i];
