@@ -121,8 +121,6 @@ static int decode_device(struct vm_config *cfg, bool net, json_t *dev, const cha
 	const char *key;
 	json_t *v;
 
-	if (!json_is_object(dev))
-		return wrong_type(dev, "an object", err);
 	if (net)
 		obj.net = net_config_add(cfg, err);
 	else

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ static void setup(void)
 	sigaddset(&set, LEASE_SIGNAL);
 	cr_assert_eq(sigprocmask(SIG_BLOCK, &set, NULL), 0);
 
+	mkdir("build", 0755); /* there already, but for an unusual O= */
 	snprintf(path, sizeof path, "build/test_image.XXXXXX");
 
 	int fd = mkstemp(path);
@@ -201,6 +203,33 @@ Test(image, guest_writes_survive_privatize)
 	reap(pid);
 	cr_assert_eq(gm.base[GPA + 0x4000], (uint8_t)(file[0x4000] ^ 0xff));
 	cr_assert_eq(gm.base[GPA], (uint8_t)(file[0] ^ 0xff));
+}
+
+/* No memory for the copies: the lease stays, so the writer goes on waiting and the VM can be ended.
+ */
+Test(image, privatize_without_memory)
+{
+	struct rlimit none = {0}, old;
+	pid_t pid;
+
+	open_leased();
+	cr_assert_eq(image_map(&img, &gm, GPA), 0);
+	pid = writer(0);
+	wait_for_lease_signal();
+	cr_assert_eq(getrlimit(RLIMIT_AS, &old), 0);
+	none.rlim_max = old.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
+
+	int r = image_privatize(&img);
+
+	cr_assert_eq(setrlimit(RLIMIT_AS, &old), 0);
+	cr_assert_eq(r, -ENOMEM);
+	cr_assert_eq(img.sharing, IMAGE_LEASED);
+	cr_assert_eq(waitpid(pid, NULL, WNOHANG), 0);
+	check_memory();
+	cr_assert_eq(image_privatize(&img), 0);
+	reap(pid);
+	check_memory();
 }
 
 Test(image, the_lease_is_asked_for_before_the_image_is_mapped)

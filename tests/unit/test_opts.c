@@ -372,6 +372,22 @@ Test(opts, allow_mistakes)
 		cr_assert_eq(value_allow(bad[i], &a, &err), -EINVAL, "accepted '%s'", bad[i]);
 }
 
+Test(opts, allow_says_what_is_wrong)
+{
+	refused("--kernel|a|--net|user,allow=10.0.0.1/tcpx",
+		"--net: allow: '10.0.0.1/tcpx' ends in an unknown protocol");
+	refused("--kernel|a|--net|user,allow=[::1", "allow: '[::1' does not start with an address");
+	refused("--kernel|a|--net|user,allow=example.com:80", "does not start with an address");
+	refused("--kernel|a|--net|user,allow=10.0.0.0/33", "has a bad prefix length");
+	refused("--kernel|a|--net|user,allow=2001:db8::/x:80", "unknown protocol");
+	refused("--kernel|a|--net|user,allow=10.0.0.1:90-80", "has a bad port range");
+	refused("--kernel|a|--net|user,allow=10.0.0.1:80/icmp", "has a bad port range");
+	refused("--kernel|a|--net|user,allow=10.0.0.1/8",
+		"has address bits set behind its prefix length");
+	refused("--kernel|a|--net|user,speed=9", "--net: unknown key 'speed'");
+	refused("--kernel|a|--block|path=x,kernel=y", "--block: unknown key 'kernel'");
+}
+
 Test(opts, allow_limits)
 {
 	char line[2048] = "--kernel|a|--net|user";
