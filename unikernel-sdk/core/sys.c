@@ -113,6 +113,8 @@ long uk_syscall5(long n, long a, long b, long c, long d, long e)
 
 _Noreturn void uk__exit(int status)
 {
+	if (uk__net_drain)
+		uk__net_drain();
 	if (uk__fs_sync_all)
 		uk__fs_sync_all();
 	uk__platform_exit(status & 0xff);

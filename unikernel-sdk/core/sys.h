@@ -20,6 +20,8 @@ extern long uk__net_syscall(long n, const long a[6]) __attribute__((weak));
 extern long uk__fs_syscall(long n, const long a[6]) __attribute__((weak));
 /* Write everything back before exit or on a stop request; NULL when not linked in. */
 extern int uk__fs_sync_all(void) __attribute__((weak));
+/* Close every socket at exit and wait, bounded, until the peers have what was written. */
+extern void uk__net_drain(void) __attribute__((weak));
 
 /* Sync file systems, drain the console, end the VM. */
 _Noreturn void uk__exit(int status);

@@ -59,7 +59,7 @@ void uk__net_mem_init(size_t bytes)
 
 size_t uk__net_mem_room(void)
 {
-	size_t keep = cap / 8;
+	size_t keep = cap / 4;
 
 	return inuse + keep < cap ? cap - keep - inuse : 0;
 }
@@ -79,7 +79,7 @@ static void *take_pages(unsigned long npages, bool small)
 	size_t bytes = (size_t)npages * UK_PAGE;
 	void *mem;
 
-	if (taken + bytes > (small ? cap : cap - cap / 8))
+	if (taken + bytes > (small ? cap : cap - cap / 16))
 		return NULL;
 	mem = uk__pages_alloc(npages);
 	if (mem)

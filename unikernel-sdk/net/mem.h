@@ -17,7 +17,7 @@ void uk__net_mem_init(size_t bytes);
 void *uk__net_alloc(size_t len);
 void *uk__net_calloc(size_t n, size_t len); /* zeroed */
 void uk__net_free(void *p);		    /* NULL is fine */
-/* Bytes left for packet data; 0 asks senders to wait. */
+/* Bytes left for packet data; 0 asks senders to wait that have something under way already. */
 size_t uk__net_mem_room(void);
 size_t uk__net_mem_cap(void);
 /* How many times memory was freed: who found none may look again when this changed. */

@@ -18,7 +18,7 @@
 #include "sys.h"
 #include "wait.h"
 
-#define DRAIN_NS   3000000000ull
+#define DRAIN_NS   2000000000ull
 #define DRAIN_STEP 5000000ull
 
 /* Referenced by musl's call sites, so that the archive member is pulled in. */
@@ -155,6 +155,12 @@ void uk__net_drain(void)
 {
 	if (!started)
 		return;
+	for (int fd = 0; fd < UK_MAX_FDS; fd++) {
+		const struct uk_file *f = uk__fd_get(fd);
+
+		if (f && f->ops == &uk__sock_fops)
+			uk__fd_close(fd);
+	}
 	uk__net_flush();
 	for (unsigned i = 0; i < UK_MAX_NICS && uk__nifs[i]; i++)
 		uk__vq_kick(&uk__nifs[i]->nic.tx, true);

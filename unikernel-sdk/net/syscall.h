@@ -9,7 +9,4 @@ long uk__net_syscall(long n, const long a[6]);
 long uk__sock_syscall(long n, const long a[6]);
 long uk__msg_syscall(long n, const long a[6]);
 
-/* At exit: wait, bounded, until what was written has reached the peers. */
-void uk__net_drain(void);
-
 #endif

@@ -127,7 +127,7 @@ static int start_body(struct conn *c)
 	c->have = 0;
 	n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n",
 		     (unsigned long long)c->left);
-	return write(c->fd, head, (size_t)n) == n ? 0 : -1;
+	return send(c->fd, head, (size_t)n, MSG_MORE) == n ? 0 : -1;
 }
 
 /* The body: byte i is (i / 7 + i) mod 256, so that the client can compute its checksum. */
