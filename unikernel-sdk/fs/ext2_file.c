@@ -191,6 +191,10 @@ static ssize_t write_hole(struct uk_node *n, const struct uk_extent *hole, const
 	bool zeroed;
 	int r;
 
+	/* Whole blocks may go straight to the disk; the part of a block behind them is a hole of
+	 * its own, so that its rest becomes zero. */
+	if (in == 0 && len >= m.bsize)
+		want = (uint32_t)((len < (1u << 30) ? len : 1u << 30) / m.bsize);
 	want = min_u32(min_u32(want, hole->len), ALLOC_MAX);
 	r = uk__node_alloc(n, hole->lblk, want, &zeroed);
 	if (r == 0)
