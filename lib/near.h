@@ -8,8 +8,9 @@
 #include <stddef.h>
 
 /*
- * Edit distance (insert, delete, replace, swap of neighbours), at most limit + 1. A word of three letters or more with
- * which the other begins is at most 2 away; words above 31 bytes are far from everything.
+ * Edit distance (insert, delete, replace, swap of neighbours), at most limit + 1. A word of three
+ * letters or more with which the other begins is at most 2 away; words above 31 bytes are far from
+ * everything.
  */
 size_t near_distance(const char *a, const char *b, size_t limit);
 

@@ -116,7 +116,7 @@ int image_open(struct image *img, const char *path, int lease_signal, const char
 {
 	uint8_t head[ELF_HEAD_MAX];
 	struct image im = {.fd = -1};
-	struct stat st;
+	struct stat st = {0};
 	size_t n = 0;
 	int r;
 
