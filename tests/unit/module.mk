@@ -43,3 +43,6 @@ test_netpolicy_SRCS = tests/unit/test_netpolicy.c monitor/virtio/netpolicy.c
 UNIT_TESTS += test_net
 test_net_SRCS = tests/unit/test_net.c tests/unit/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) lib/log.c
 $(O)/tests/test_net: | $(BIN)/mayfly-usernet
+
+UNIT_TESTS += test_mmio_model
+test_mmio_model_SRCS = tests/unit/test_mmio_model.c tests/unit/guest.c $(VIRTQ_SRCS) lib/log.c
