@@ -40,3 +40,9 @@ check-hw-full: all hw-lane
 	$(Q)$(GUEST_RUN) hw
 check-hw-qemu: all hw-lane
 	$(Q)$(GUEST_RUN) hw-qemu
+
+# Sizes are the host's business; boot and request counts are guest cases (tests/guest/budget).
+CHECKS += check-sizes
+.PHONY: check-sizes
+check-sizes: all
+	$(Q)O=$(O) tests/budget.py sizes

@@ -35,7 +35,7 @@ def parse_args():
     p.add_argument("--running", action="store_true", help="hw: use the machine of hw-run.sh --start")
     p.add_argument("--logs", help="folder for logs (default BUILD/test-logs)")
     p.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # we are inside the nested machine
-    return p.parse_args()
+    return p.parse_intermixed_args()
 
 
 def usable(lane, here):
@@ -113,7 +113,7 @@ def run_case(case, lane, build, logs, number):
     work = f"{'/var/tmp' if lane.startswith('hw') else logs}/{case.name}.work"
     try:
         with lanes.Setting(case, lane, build, work, number) as setting:
-            argv = shlex.split(setting.expand(case.script)) if case.script else [setting.env["BOOT"]]
+            argv = ["/bin/sh", "-c", case.script] if case.script else [setting.env["BOOT"]]
             status = boot(setting, argv, case.timeout * lanes.slow(lane), log)
             if status is None:
                 return "FAIL", f"hung: no end after {case.timeout * lanes.slow(lane):.0f} s"
