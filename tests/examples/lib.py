@@ -156,7 +156,7 @@ class Http:
 
     def __init__(self, server):
         self.sock = socket.create_connection(("127.0.0.1", server.port), PATIENCE)
-        self.buf = b""
+        self.buf = bytearray()
 
     def send(self, data):
         self.sock.sendall(data.encode("latin-1") if isinstance(data, str) else data)
@@ -166,12 +166,16 @@ class Http:
         self.buf += data
         return bool(data)
 
+    def take(self, n):
+        data = bytes(self.buf[:n])
+        del self.buf[:n]
+        return data
+
     def recv(self, head_only=False):
         while b"\r\n\r\n" not in self.buf:
             if not self.fill():
                 raise AssertionError(f"closed within a head: {self.buf!r}")
-        head, self.buf = self.buf.split(b"\r\n\r\n", 1)
-        line, *fields = head.decode("latin-1").split("\r\n")
+        line, *fields = self.take(self.buf.index(b"\r\n\r\n") + 4)[:-4].decode("latin-1").split("\r\n")
         m = re.fullmatch(r"HTTP/1\.1 (\d{3}) .+", line)
         assert m, line
         headers = {}
@@ -184,8 +188,7 @@ class Http:
         while len(self.buf) < length:
             if not self.fill():
                 raise AssertionError(f"closed after {len(self.buf)} of {length} bytes")
-        body, self.buf = self.buf[:length], self.buf[length:]
-        return Response(status, headers, body)
+        return Response(status, headers, self.take(length))
 
     def get(self, target="/", *headers, method="GET", version="1.1"):
         lines = [f"{method} {target} HTTP/{version}", "Host: t", *headers, "", ""]
