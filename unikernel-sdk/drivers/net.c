@@ -24,8 +24,9 @@
 #define F_STATUS     (1ull << 16)
 #define F_EVENT_IDX  (1ull << 29)
 
-#define CFG_STATUS 6
-#define CFG_MTU	   10
+#define CFG_MTU 10
+#define MTU	1500
+#define MTU_MIN 576
 
 #define RING_SIZE    256
 /* A 64 KiB packet of GUEST_TSO takes 33 buffers: with fewer than this in the ring it would never
@@ -35,11 +36,6 @@
 
 _Static_assert(sizeof(struct uk_nic_hdr) == UK_NIC_HDR, "virtio 1.2, 5.1.6");
 _Static_assert(sizeof(struct uk_rxbuf) == UK_NIC_BUF, "two buffers a page");
-
-static uint16_t cfg16(const struct uk_virtio *dev, unsigned off)
-{
-	return (uint16_t)(uk__virtio_cfg8(dev, off) | uk__virtio_cfg8(dev, off + 1) << 8);
-}
 
 /* What the device left out must not be asked for alone: 5.1.3.1 lists which bit needs which. */
 static int negotiate(struct uk_nic *nic, bool big)
@@ -70,22 +66,28 @@ static int negotiate(struct uk_nic *nic, bool big)
 	return 0;
 }
 
+/* Three reads for the whole configuration: each is an exit to the host. */
 static void read_config(struct uk_nic *nic)
 {
+	uint32_t w[2] = {0, 0};
+
+	if (nic->dev.features & (F_MAC | F_STATUS))
+		w[1] = uk__virtio_cfg32(&nic->dev, 4);
+	nic->link = !(nic->dev.features & F_STATUS) || (w[1] >> 16 & 1);
 	if (nic->dev.features & F_MAC) {
-		for (unsigned i = 0; i < 6; i++)
-			nic->mac[i] = uk__virtio_cfg8(&nic->dev, i);
+		w[0] = uk__virtio_cfg32(&nic->dev, 0);
+		memcpy(nic->mac, w, sizeof(nic->mac));
 	} else {
-		uk__random(nic->mac, 6);
+		uk__random(nic->mac, sizeof(nic->mac));
 		nic->mac[0] = (uint8_t)((nic->mac[0] & 0xfe) | 2);
 	}
-	nic->mtu = 1500;
+	nic->mtu = MTU;
 	if (nic->dev.features & F_MTU) {
-		uint16_t mtu = cfg16(&nic->dev, CFG_MTU);
+		uint32_t mtu = uk__virtio_cfg32(&nic->dev, CFG_MTU - 2) >> 16;
 
-		/* IPv6 asks for 1280; beyond what a buffer holds we would have to lie. */
-		if (mtu >= 576)
-			nic->mtu = mtu < 1500 ? mtu : 1500;
+		/* Beyond what one buffer holds we do not go. */
+		if (mtu >= MTU_MIN && mtu < MTU)
+			nic->mtu = (uint16_t)mtu;
 	}
 }
 
@@ -118,39 +120,39 @@ int uk__nic_open(struct uk_nic *nic, unsigned nth, unsigned max_bufs)
 	return 0;
 }
 
-bool uk__nic_link(const struct uk_nic *nic)
+/* A buffer that was never used, NULL when there may be no more. Its memory is not touched here: for
+ * a page that no packet ever fills the host need not provide any. */
+static struct uk_rxbuf *new_buf(struct uk_nic *nic)
 {
-	return !(nic->dev.features & F_STATUS) || (cfg16(&nic->dev, CFG_STATUS) & 1);
-}
+	struct uk_rxbuf *buf = nic->fresh;
 
-static void add_page(struct uk_nic *nic)
-{
-	struct uk_rxbuf *buf = uk__pages_alloc(1);
-
-	if (!buf)
-		return;
-	for (unsigned i = 0; i < UK_PAGE / UK_NIC_BUF; i++) {
-		buf[i].nic = nic;
-		uk__nic_rx_done(&buf[i]);
+	nic->fresh = NULL;
+	if (!buf && nic->total < nic->max) {
+		buf = uk__pages_alloc(1);
+		nic->fresh = buf ? buf + 1 : NULL;
+		nic->total += buf ? 2 : 0;
 	}
-	nic->total += UK_PAGE / UK_NIC_BUF;
+	return buf;
 }
 
 void uk__nic_refill(struct uk_nic *nic)
 {
 	while (nic->posted < nic->target) {
-		struct uk_rxbuf *buf;
+		struct uk_rxbuf *buf = nic->spare;
 		struct uk_sg sg;
 
-		if (!nic->spare && nic->total < nic->max)
-			add_page(nic);
-		buf = nic->spare;
+		if (buf)
+			nic->spare = buf->next;
+		else
+			buf = new_buf(nic);
 		if (!buf)
 			break;
 		sg = (struct uk_sg){.p = buf->data, .len = sizeof(buf->data)};
-		if (uk__vq_add(&nic->rx, &sg, 0, 1, buf) < 0)
+		if (uk__vq_add(&nic->rx, &sg, 0, 1, buf) < 0) {
+			buf->nic = nic;
+			uk__nic_rx_done(buf);
 			break;
-		nic->spare = buf->next;
+		}
 		nic->posted++;
 	}
 }
@@ -162,6 +164,7 @@ struct uk_rxbuf *uk__nic_rx(struct uk_nic *nic, uint32_t *ret_len)
 
 	if (!buf)
 		return NULL;
+	buf->nic = nic;
 	nic->posted--;
 	/* A burst nearly emptied the ring: the next one shall find more. */
 	if (nic->posted < nic->target / 4 && nic->target < nic->rx.size &&
@@ -179,5 +182,5 @@ void uk__nic_rx_done(struct uk_rxbuf *buf)
 
 bool uk__nic_rx_tight(const struct uk_nic *nic)
 {
-	return !nic->spare && nic->total >= nic->max;
+	return !nic->spare && !nic->fresh && nic->total >= nic->max;
 }

@@ -37,7 +37,9 @@ struct uk_nic {
 	uint8_t mac[6];
 	uint16_t mtu;
 	bool csum, guest_csum, tso4, tso6, mrg; /* negotiated */
+	bool link;				/* up at the start */
 	struct uk_rxbuf *spare;			/* neither posted nor lent */
+	struct uk_rxbuf *fresh;			/* never used: half of a page */
 	unsigned posted, target; /* buffers in the ring, and how many there should be */
 	unsigned total, max;	 /* buffers that exist, and may exist */
 };
@@ -45,9 +47,6 @@ struct uk_nic {
 /* Bring up the nth virtio-net device with at most max_bufs receive buffers. -ENODEV when there is
  * none. */
 int uk__nic_open(struct uk_nic *nic, unsigned nth, unsigned max_bufs);
-/* STATUS says that the link is up; true without STATUS. */
-bool uk__nic_link(const struct uk_nic *nic);
-
 /* The next filled buffer, lent to the caller, NULL when there is none; *ret_len counts header and
  * packet. */
 struct uk_rxbuf *uk__nic_rx(struct uk_nic *nic, uint32_t *ret_len);

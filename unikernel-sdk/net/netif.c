@@ -53,6 +53,8 @@ static int open_one(unsigned i, unsigned max_bufs)
 		return r;
 	}
 	uk__nifs[i] = nif;
+	if (!nif->nic.link)
+		uk__log("eth%u: the link is down", i);
 	if (i == 0)
 		netif_set_default(&nif->netif);
 	netif_set_up(&nif->netif);

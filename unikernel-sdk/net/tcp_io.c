@@ -32,7 +32,8 @@ size_t uk__tcp_writable(struct uk_tcp *t)
 	queued = TCP_SND_BUF > space ? TCP_SND_BUF - space : 0;
 	if (t->s.sndbuf && queued + space > t->s.sndbuf)
 		space = t->s.sndbuf > queued ? t->s.sndbuf - queued : 0;
-	/* Everybody gets a little, so that a connection with nothing under way is not starved by others. */
+	/* Everybody gets a little, so that a connection with nothing under way is not starved by
+	 * others. */
 	if (tcp_sndqueuelen(pcb) == 0 && room < FAIR_SHARE)
 		room = FAIR_SHARE;
 	return space < room ? space : room;

@@ -41,6 +41,7 @@
 #define LWIP_IPV4		1
 #define LWIP_IPV6		1
 #define IP_FORWARD		0
+#define IP_DEFAULT_TTL		64
 #define IP_REASSEMBLY		1
 #define IP_FRAG			1
 #define IP_REASS_MAX_PBUFS	64
