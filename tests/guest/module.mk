@@ -18,3 +18,4 @@ GUESTS += net-echo
 GUESTS += net-client
 GUESTS += net-loopback
 net-loopback_GCFLAGS := -D_GNU_SOURCE
+GUESTS += fs-walk

@@ -44,6 +44,7 @@ static const uint32_t op_type[] = {
 static struct uk_blk disks[UK_BLK_MAX];
 static unsigned ndisks;
 static bool probed;
+static unsigned waiting;
 
 /* --- completion ---------------------------------------------------------------------- */
 
@@ -277,6 +278,7 @@ void uk__blk_wait(struct uk_blk *b, const volatile int *word, int while_value)
 
 	/* Most devices have answered when the doorbell returns: look before going the long way. */
 	poll_disk(b);
+	waiting++;
 	while (!word_changed(&w)) {
 		if (uk__wait(word_changed, &w, UK_FOREVER) == 0)
 			break;
@@ -285,6 +287,12 @@ void uk__blk_wait(struct uk_blk *b, const volatile int *word, int while_value)
 			uk__idle(UK_FOREVER);
 		poll_disk(b);
 	}
+	waiting--;
+}
+
+bool uk__blk_waiting(void)
+{
+	return waiting > 0;
 }
 
 int uk__blk_submit_wait(struct uk_blk *b, struct uk_blk_req *req, enum uk_blk_op op,

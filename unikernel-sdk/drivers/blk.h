@@ -68,6 +68,8 @@ int uk__blk_submit_wait(struct uk_blk *b, struct uk_blk_req *req, enum uk_blk_op
 /* Wait, whatever signals come, until *word differs from `while_value`. For completions of our own.
  */
 void uk__blk_wait(struct uk_blk *b, const volatile int *word, int while_value);
+/* True within uk__blk_wait(), that is when pollers run in the middle of a disk operation. */
+bool uk__blk_waiting(void);
 
 /* Synchronous: 0 or -errno. len is a multiple of 512 and may exceed UK_BLK_IO_MAX. */
 int uk__blk_rw(struct uk_blk *b, bool write, uint64_t sector, void *buf, uint64_t len);

@@ -46,6 +46,8 @@ struct uk_ext2 {
 	bool new_inodes; /* inode bitmaps and descriptors changed */
 	bool have_bitmaps;
 	unsigned zombies;
+	uint64_t dirty_since; /* monotonic ns of the oldest change that may be in memory alone, 0 =
+				 none */
 };
 extern struct uk_ext2 uk__ext2;
 

@@ -20,6 +20,7 @@
 #include "fs/cache.h"
 #include "platform.h"
 #include "sys.h"
+#include "wait.h"
 
 #define CACHE_SHARE 8u		  /* the default cache is this part of memory... */
 #define CACHE_MAX   (64ull << 20) /* ...and at most this */
@@ -339,8 +340,11 @@ static int write_super(bool super_only)
 	return uk__ext2_err(e);
 }
 
+static struct uk_poller late_poller;
+
 static int start_writing(void)
 {
+	static bool polled;
 	struct ext2_super_block *sb = m.fs->super;
 	int r = 0;
 
@@ -358,6 +362,10 @@ static int start_writing(void)
 	if (r == 0)
 		r = uk__blk_flush(m.disk);
 	m.writing = r == 0;
+	if (r == 0 && !polled) {
+		polled = true;
+		uk__poller_add(&late_poller);
+	}
 	return r;
 }
 
@@ -372,9 +380,10 @@ int uk__ext2_begin(bool alloc)
 		if (r < 0)
 			return r;
 	}
-	if (alloc && m.freed)
-		return uk__ext2_writeback(false);
-	return 0;
+	r = alloc && m.freed ? uk__ext2_writeback(false) : 0;
+	if (!m.dirty_since)
+		m.dirty_since = uk__mono_ns();
+	return r;
 }
 
 int uk__ext2_writeback(bool flush)
@@ -389,6 +398,7 @@ int uk__ext2_writeback(bool flush)
 		return r;
 	m.new_inodes = false;
 	m.freed = false;
+	m.dirty_since = 0;
 	if (!flush)
 		return 0;
 	r = uk__blk_flush(m.disk);
@@ -423,6 +433,28 @@ int uk__fs_sync(void)
 		return 0;
 	return uk__ext2_writeback(true);
 }
+
+/* --- write-back of what nobody fsyncs --------------------------------------------------- */
+
+#define DIRTY_NS UINT64_C(5000000000) /* how long a change may stay in memory alone */
+
+/* Not while a file system call is under way: those meet the pollers only while they wait for the
+ * disk. */
+static bool write_late(void)
+{
+	if (!m.dirty_since || uk__blk_waiting() || uk__mono_ns() - m.dirty_since < DIRTY_NS)
+		return false;
+	uk__ext2_writeback(true);
+	m.dirty_since = 0; /* after an error too: fsync will find it, no need to try for ever */
+	return true;
+}
+
+static uint64_t write_deadline(void)
+{
+	return m.dirty_since && !uk__blk_waiting() ? m.dirty_since + DIRTY_NS : UK_FOREVER;
+}
+
+static struct uk_poller late_poller = {.poll = write_late, .deadline = write_deadline};
 
 /* Everything to the disk, and the superblock clean again if it was so when we came. */
 int uk__fs_sync_all(void)
