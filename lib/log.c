@@ -6,6 +6,7 @@
 #include "lib/log.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static const char *log_program = "mayfly";

@@ -15,6 +15,22 @@ FUZZERS += fuzz_config
 fuzz_config_SRCS = tests/fuzz/fuzz_config.c $(CONFIG_SRCS)
 fuzz_config_LIBS = -ljansson
 
+FUZZERS += fuzz_virtq
+fuzz_virtq_SRCS = tests/fuzz/fuzz_virtq.c tests/fuzz/guest.c $(VIRTQ_SRCS) lib/log.c
+
+FUZZERS += fuzz_mmio
+fuzz_mmio_SRCS = tests/fuzz/fuzz_mmio.c tests/fuzz/guest.c $(VIRTQ_SRCS) lib/log.c
+
+FUZZERS += fuzz_blk
+fuzz_blk_SRCS = tests/fuzz/fuzz_blk.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
+fuzz_blk_LIBS = -luring
+
+FUZZERS += fuzz_net
+fuzz_net_SRCS = tests/fuzz/fuzz_net.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) lib/log.c
+
+FUZZERS += fuzz_netpolicy
+fuzz_netpolicy_SRCS = tests/fuzz/fuzz_netpolicy.c tests/fuzz/guest.c monitor/virtio/netpolicy.c $(VIRTQ_SRCS) lib/log.c
+
 FUZZ_SECONDS ?= 30
 CHECKS += fuzz-short
 .PHONY: fuzz fuzz-short
