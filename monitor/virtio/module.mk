@@ -1,6 +1,6 @@
 # The device model: transport, ring reader, devices. Backends are in monitor/backend/.
 VIRTQ_SRCS := monitor/virtio/virtq.c monitor/virtio/mmio.c
-VBLK_SRCS := monitor/virtio/blk.c
+VBLK_SRCS := monitor/virtio/blk.c monitor/virtio/blk_req.c
 VNET_SRCS := \
 	monitor/virtio/net.c \
 	monitor/virtio/net_rx.c \
