@@ -12,13 +12,14 @@
 #   hw-run.sh --stop                         power it off
 #   hw-run.sh --console                      show what its kernel printed
 #
+# HW_NAME=name makes --start, --exec and --stop mean a machine of that name; HW_SMP, HW_MEM, HW_CPU size it.
 # Exit status: the command's; 124 when SECONDS (default 600) are over (the command is killed); 125 lane trouble.
 set -eu
 cd "$(dirname "$0")/../.."
 hw=build/hw scratch=build/hw/scratch ports=8 seconds=600 mode=once
 cpu=${HW_CPU:-EPYC,+svm,+npt,+nrip-save} smp=${HW_SMP:-2} mem=${HW_MEM:-3072}
 usage() {
-	sed -n '/^#   hw-run/,/^# Exit/s/^# \{0,1\}//p' tests/lanes/hw-run.sh >&2
+	sed -n '/^#   hw-run/,/^# HW_NAME/s/^# \{0,1\}//p' tests/lanes/hw-run.sh >&2
 	exit 125
 }
 while [ $# -gt 0 ]; do
@@ -33,7 +34,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-dir=$hw/run
+dir=$hw/run${HW_NAME:+-$HW_NAME}
 [ $mode != once ] || dir=$hw/run.$$
 
 alive() {
