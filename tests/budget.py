@@ -179,7 +179,8 @@ def trace_requests(pid, http):
 
 
 def round_up(value):
-    value = math.ceil(value * 100) / 100
+    """To quarters: how often an ACK rides on the next request depends on speed."""
+    value = math.ceil(value * 4) / 4
     return int(value) if value == int(value) else value
 
 
