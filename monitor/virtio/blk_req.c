@@ -40,8 +40,7 @@ bool blk_writeback(const struct vblk *vb)
 	return vb->wce_set ? vb->wce : (vb->dev.features & BLK_F_FLUSH) != 0;
 }
 
-/* --- completion
- * ------------------------------------------------------------------------------------------- */
+/* --- completion --- */
 
 static const char *type_name(uint32_t type)
 {
@@ -130,8 +129,7 @@ void blk_drain(struct vblk *vb)
 	}
 }
 
-/* --- requests
- * --------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 /* sector and len come from the driver. */
 static bool in_capacity(const struct vblk *vb, uint64_t sector, uint64_t len)

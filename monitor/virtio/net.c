@@ -148,9 +148,7 @@ static const struct virtio_ops net_ops = {
 	.on_event = net_on_event,
 };
 
-/* --- life
- * -------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 /* A packet socket that was handed over: one frame a message. */
 static int adopt_socket(struct vnet *vn, const struct net_config *cfg, char *err, size_t errlen)

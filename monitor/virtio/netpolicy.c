@@ -175,8 +175,7 @@ static bool parse_ipv6(const struct netpolicy_frame *f, struct flow *fl)
 	return parse_l4(f, fl);
 }
 
-/* --- anti-spoofing
- * ---------------------------------------------------------------------------------------- */
+/* --- anti-spoofing --- */
 
 static bool own_addr(const struct net_policy *pol, const uint8_t addr[16])
 {
@@ -276,8 +275,7 @@ static bool spoofed(const struct net_policy *pol, const uint8_t mac[6],
 	return !own_link_local(mac, fl->src);
 }
 
-/* --- destinations
- * ----------------------------------------------------------------------------------------- */
+/* --- destinations --- */
 
 static bool prefix_matches(const uint8_t a[16], const uint8_t b[16], unsigned bits)
 {

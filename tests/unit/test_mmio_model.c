@@ -38,8 +38,7 @@ static const struct letter alphabet[] = {
 
 #define LETTERS (sizeof alphabet / sizeof alphabet[0])
 
-/* --- the model
- * -------------------------------------------------------------------------------------------- */
+/* --- the model --- */
 
 struct model_queue {
 	uint16_t size;
@@ -184,8 +183,7 @@ static void model_write(struct model *m, uint32_t off, uint32_t val)
 	}
 }
 
-/* --- the device
- * ------------------------------------------------------------------------------------------- */
+/* --- the device --- */
 
 static struct gmem gm;
 static struct virtio_dev dev;
@@ -281,8 +279,7 @@ static bool same(const struct model *m)
 	return ok;
 }
 
-/* --- every sequence up to a depth
- * ------------------------------------------------------------------------- */
+/* --- every sequence up to a depth --- */
 
 static uint8_t path[64];
 
@@ -353,8 +350,7 @@ Test(mmio_model, every_sequence_of_writes, .timeout = 600)
 	cr_log_info("%llu sequences, depth %ld after each prefix", (unsigned long long)n, depth);
 }
 
-/* --- every reachable state
- * -------------------------------------------------------------------------------- */
+/* --- every reachable state --- */
 
 /* All that the transport keeps and that a later write can depend on. */
 struct state {

@@ -594,14 +594,12 @@ Test(net, what_cannot_be_a_backend)
 	cr_assert_not_null(strstr(err, "longer than 15"), "%s", err);
 }
 
-/* --- tap
- * --------------------------------------------------------------------------------------------------
- */
+/* --- tap --- */
 
 static void tap_config(const char *name)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-	int fd, s;
+	int fd;
 
 	if (geteuid() || unshare(CLONE_NEWNET))
 		cr_skip_test("needs root for a network namespace");
@@ -616,11 +614,19 @@ static void tap_config(const char *name)
 	cr_assert_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
 	cr_assert_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
 	close(fd);
-	s = socket(AF_INET, SOCK_DGRAM, 0);
-	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	cfg = (struct net_config){.backend = NET_TAP, .tap = name};
+}
+
+/* To be called with the tap open: a link that gets its carrier later drops frames until the kernel
+ * has noticed. */
+static void tap_up(bool on)
+{
+	struct ifreq ifr = {.ifr_flags = on ? IFF_UP | IFF_RUNNING : 0};
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	snprintf(ifr.ifr_name, sizeof ifr.ifr_name, "mftest0");
 	cr_assert_eq(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
 	close(s);
-	cfg = (struct net_config){.backend = NET_TAP, .tap = name};
 }
 
 /* A raw socket on the tap that gives and takes frames with vnet headers, as a local stack with
@@ -642,6 +648,7 @@ static void tap_setup(void)
 {
 	tap_config("mftest0");
 	create();
+	tap_up(true);
 	tap_peer("mftest0");
 }
 
@@ -832,6 +839,7 @@ Test(net_tap, reset_takes_the_offloads_back)
 	tap_config("mftest0");
 	cfg = (struct net_config){.backend = NET_FD, .fd = tap_fd()};
 	create();
+	tap_up(true);
 	tap_peer("mftest0");
 	make_tcp(f, sizeof f);
 	up(F_BASE | F_GUEST_CSUM);
@@ -852,6 +860,7 @@ Test(net_tap, transmit_offloads)
 
 	tap_config("mftest0");
 	create();
+	tap_up(true);
 	/* what leaves the tap towards the host's stack, whole */
 	struct sockaddr_ll sll = {.sll_family = AF_PACKET,
 				  .sll_protocol = htons(0x800),
@@ -906,14 +915,10 @@ Test(net_tap, transmit_offloads)
 
 Test(net_tap, interface_that_is_down)
 {
-	struct ifreq ifr = {0};
 	uint8_t f[100];
-	int s;
 
 	tap_setup();
-	s = socket(AF_INET, SOCK_DGRAM, 0);
-	snprintf(ifr.ifr_name, sizeof ifr.ifr_name, "mftest0");
-	cr_assert_eq(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
+	tap_up(false);
 	up(F_BASE);
 	make_frame(f, sizeof f, 0);
 	tx_frame(&plain, f, sizeof f);
@@ -951,6 +956,7 @@ Test(net_tap, handed_over_descriptor)
 	cfg = (struct net_config){.backend = NET_FD, .fd = fd};
 	create();
 	cr_assert_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	tap_up(true);
 	tap_peer("mftest0");
 	cr_assert_eq(dev->offered & F_OFFLOADS, F_OFFLOADS);
 	up(F_BASE);
@@ -960,8 +966,7 @@ Test(net_tap, handed_over_descriptor)
 	destroy();
 }
 
-/* --- user mode
- * -------------------------------------------------------------------------------------------- */
+/* --- user mode --- */
 
 /* The helper is searched for beside this program, then in PATH: put the build's bin folder there.
  */

@@ -49,8 +49,7 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* --- what libslirp asks of us
- * ----------------------------------------------------------------------------- */
+/* --- what libslirp asks of us --- */
 
 static ssize_t cb_send_packet(const void *buf, size_t len, void *opaque)
 {
