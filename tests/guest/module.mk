@@ -19,3 +19,5 @@ GUESTS += net-client
 GUESTS += net-loopback
 net-loopback_GCFLAGS := -D_GNU_SOURCE
 GUESTS += fs-walk
+GUESTS += pie
+pie_GLDFLAGS := -static-pie
