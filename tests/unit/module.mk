@@ -46,3 +46,6 @@ $(O)/tests/test_net: | $(BIN)/mayfly-usernet
 
 UNIT_TESTS += test_mmio_model
 test_mmio_model_SRCS = tests/unit/test_mmio_model.c tests/unit/guest.c $(VIRTQ_SRCS) lib/log.c
+
+UNIT_TESTS += test_usernet
+test_usernet_SRCS = tests/unit/test_usernet.c monitor/backend/usernet/args.c monitor/backend/usernet/link.c
