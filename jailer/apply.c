@@ -71,7 +71,6 @@ static const struct step jail_steps[] = {
 	{"root", mnt_root, NULL},
 	{"devices", mnt_devices, NULL},
 	{"binds", mnt_binds, want_binds},
-	{"bounding-set", caps_drop_bounding, NULL},
 	{"pivot", mnt_pivot, NULL},
 	{"limits", rlimit_set, NULL},
 	{"close", fds_leave_named, NULL},
@@ -158,7 +157,6 @@ static void close_fd(int *fd)
 static void close_all(struct jail *jail)
 {
 	close_fd(&jail->exec_fd);
-	close_fd(&jail->room_fd);
 	close_fd(&jail->netns_fd);
 	close_fd(&jail->null_fd);
 	close_fd(&jail->alive_fd);

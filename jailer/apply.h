@@ -20,7 +20,7 @@ struct jail {
 	int exec_fd;
 	int dir_fd;    /* BASE/PROGRAM */
 	int record_fd; /* ID.jail in it, locked while the jail lives */
-	int room_fd;   /* BASE/PROGRAM/ID/root, if the operator has made one */
+	bool own_room; /* the operator has made BASE/PROGRAM/ID/root */
 	int netns_fd;
 	int null_fd;		    /* with daemonize */
 	int enter_fds[PLAN_GROUPS]; /* file of each group to write "0" to */
@@ -29,7 +29,7 @@ struct jail {
 	sigset_t mask;		    /* as the jailer was started with */
 	unsigned ngroups;	    /* made so far */
 	/* Made in the jail. */
-	int root_fd;
+	int root_fd, room_fd; /* the mount namespace's root, and the program's */
 	/* The program's process. */
 	pid_t pid;
 	int pidfd;

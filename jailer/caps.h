@@ -7,10 +7,8 @@
 
 #include "jailer/apply.h"
 
-/* While /proc is there, which libcap-ng reads. */
-int caps_drop_bounding(struct jail *jail);
-/* Securebits, user and groups, the other four sets, no_new_privs, no memory both written and
- * executed. */
+/* Securebits, user and groups, all five sets of capabilities, no_new_privs, no memory both written
+ * and executed. */
 int caps_drop_all(struct jail *jail);
 /* In the reaper: only what it needs to end the program stays. */
 void caps_keep_kill(void);

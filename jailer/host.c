@@ -145,6 +145,9 @@ int host_read(struct jail_host *h, struct errtext *err)
 		if (stat(host_dev_path((enum host_dev)i), &st) < 0 || !S_ISCHR(st.st_mode))
 			continue;
 		h->devs[i].present = true;
+		h->devs[i].open_to_all = (st.st_mode & 06) == 06;
+		h->devs[i].open_to_us = faccessat(AT_FDCWD, host_dev_path((enum host_dev)i),
+						  R_OK | W_OK, AT_EACCESS) == 0;
 		h->devs[i].major = major(st.st_rdev);
 		h->devs[i].minor = minor(st.st_rdev);
 	}

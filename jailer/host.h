@@ -30,6 +30,7 @@ struct jail_host {
 	unsigned nmounts;
 	struct {
 		bool present;
+		bool open_to_us, open_to_all; /* for reading and writing */
 		unsigned major, minor;
 	} devs[HOST_DEVS];
 	uint64_t max_files; /* hard limit of descriptors */

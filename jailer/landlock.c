@@ -81,7 +81,7 @@ static int allow_path(struct jail *jail, int ruleset, const char *path, uint64_t
 static int allow_room(struct jail *jail, int ruleset, uint64_t fs)
 {
 	const struct jail_plan *p = jail->plan;
-	int r = allow_path(jail, ruleset, "/", fs, 0, jail->room_fd < 0 ? FS_READ : FS_DIR);
+	int r = allow_path(jail, ruleset, "/", fs, 0, jail->own_room ? FS_DIR : FS_READ);
 
 	for (int i = 0; r == 0 && i < HOST_DEVS; i++)
 		if (p->host->devs[i].present)
@@ -94,9 +94,11 @@ static int allow_room(struct jail *jail, int ruleset, uint64_t fs)
 				       LANDLOCK_ACCESS_FS_READ_FILE | FS_IOCTL_DEV, FS_READ)
 			  : allow_path(jail, ruleset, b->dst, fs, FS_FILE, FS_DIR);
 	}
-	return r < 0 ? r
-		     : allow(ruleset, jail->exec_fd,
-			     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE);
+	/* A memfd is outside of what Landlock governs. */
+	if (r == 0 && p->exec_fd < 0)
+		r = allow(ruleset, jail->exec_fd,
+			  LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE);
+	return r;
 }
 
 int landlock_enforce(struct jail *jail)

@@ -66,8 +66,9 @@ static int clone_tree(int dir, const char *path, uint64_t set, uint64_t clear)
 	return r < 0 ? r : fd;
 }
 
-/* The operator's own root directory, found by the jailer in its namespace, as a mount of ours. */
-static int clone_room(struct jail *jail)
+/* The operator's own root directory, found by the jailer in its namespace, as a mount of ours on
+ * the room. */
+static int mount_room(struct jail *jail)
 {
 	char path[512];
 
@@ -78,22 +79,40 @@ static int clone_room(struct jail *jail)
 		return jail_blame(jail, dir, path);
 	int fd = clone_tree(dir, "", QUIET | MOUNT_ATTR_NODEV, 0);
 	close(dir);
-	return fd < 0 ? jail_blame(jail, fd, path) : fd;
+	int r = fd < 0 ? fd : attach(fd, jail->room_fd);
+	if (r < 0) {
+		if (fd >= 0)
+			close(fd);
+		return jail_blame(jail, r, path);
+	}
+	close(jail->room_fd);
+	jail->room_fd = fd;
+	return 0;
 }
 
+/*
+ * A file system with two directories: "room", which will be the root, and "dev", which is mounted
+ * in it. The root is not the top: a process whose root is below that of its mount namespace can
+ * make no user namespace, so that it never has a capability again, not even over nothing.
+ */
 int mnt_root(struct jail *jail)
 {
 	struct mount_attr private = {.propagation = MS_PRIVATE};
 
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof private) < 0)
 		return jail_blame(jail, -errno, "propagation");
-	jail->root_fd = jail->room_fd >= 0 ? clone_room(jail) : make_tmpfs(jail);
+	jail->root_fd = make_tmpfs(jail);
 	if (jail->root_fd < 0)
 		return jail->root_fd;
+	if (mkdirat(jail->root_fd, "room", 0755) < 0 || mkdirat(jail->root_fd, "dev", 0755) < 0)
+		return -errno;
 	/* On top of the root, where no path leads: it has to be somewhere for pivot_root. */
 	if (move_mount(jail->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
-	return 0;
+	jail->room_fd = path_open(jail->root_fd, "room", O_PATH | O_DIRECTORY);
+	if (jail->room_fd < 0)
+		return jail->room_fd;
+	return jail->own_room ? mount_room(jail) : 0;
 }
 
 /* Directories of the path below root, all but its last component; *ret_last is that. A descriptor
@@ -134,10 +153,8 @@ static int make_place(int root, const char *path, bool is_dir)
 	return fd;
 }
 
-static int bind_at(int root, const char *src, const char *dst, bool is_dir, int src_fd,
-		   uint64_t attrs)
+static int bind_at(int root, const char *dst, bool is_dir, int src_fd, uint64_t attrs)
 {
-	(void)src;
 	int tree = clone_tree(src_fd, "", attrs, 0);
 	if (tree < 0)
 		return tree;
@@ -156,7 +173,7 @@ static int borrow_device(int dev, const char *path, const char *name)
 	int fd = path_open(AT_FDCWD, path, O_PATH);
 	if (fd < 0)
 		return fd;
-	int r = bind_at(dev, path, name, false, fd, QUIET);
+	int r = bind_at(dev, name, false, fd, QUIET | MOUNT_ATTR_RDONLY);
 	close(fd);
 	return r;
 }
@@ -180,25 +197,11 @@ static int make_device(const struct jail_plan *p, int root, int i, const char *p
 /* A mount of its own on /dev, the only one on which device nodes work. */
 static int mount_dev(struct jail *jail)
 {
-	int dev;
+	int dev = clone_tree(jail->root_fd, "dev", 0, MOUNT_ATTR_NODEV);
 
-	if (jail->room_fd < 0) {
-		if (mkdirat(jail->root_fd, "dev", 0755) < 0)
-			return -errno;
-		dev = clone_tree(jail->root_fd, "dev", 0, MOUNT_ATTR_NODEV);
-	} else {
-		dev = make_tmpfs(jail);
-		if (dev >= 0) {
-			int r = set_attr(dev, 0, MOUNT_ATTR_NODEV);
-			if (r < 0) {
-				close(dev);
-				return r;
-			}
-		}
-	}
 	if (dev < 0)
 		return dev;
-	int place = make_place(jail->root_fd, "/dev", true);
+	int place = make_place(jail->room_fd, "/dev", true);
 	int r = place < 0 ? place : attach(dev, place);
 	if (place >= 0)
 		close(place);
@@ -247,7 +250,7 @@ static int bind_one(struct jail *jail, const struct bind_opt *b)
 	if (r < 0)
 		jail_blame(jail, r, b->src);
 	if (r == 0) {
-		r = bind_at(jail->root_fd, b->src, b->dst, S_ISDIR(st.st_mode), fd, attrs);
+		r = bind_at(jail->room_fd, b->dst, S_ISDIR(st.st_mode), fd, attrs);
 		if (r < 0)
 			jail_blame(jail, r, b->dst);
 	}
@@ -267,11 +270,10 @@ int mnt_binds(struct jail *jail)
 
 int mnt_pivot(struct jail *jail)
 {
-	if (jail->room_fd < 0) {
-		int r = set_attr(jail->root_fd, MOUNT_ATTR_RDONLY, 0);
-		if (r < 0)
-			return jail_blame(jail, r, "read-only root");
-	}
+	int r = set_attr(jail->root_fd, MOUNT_ATTR_RDONLY, 0);
+
+	if (r < 0)
+		return jail_blame(jail, r, "read-only root");
 	if (fchdir(jail->root_fd) < 0)
 		return jail_blame(jail, -errno, "new root");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
@@ -279,5 +281,7 @@ int mnt_pivot(struct jail *jail)
 	/* The host's tree lies on top of ours now. */
 	if (umount2(".", MNT_DETACH) < 0)
 		return jail_blame(jail, -errno, "host's root");
-	return chdir("/") < 0 ? jail_blame(jail, -errno, "/") : 0;
+	if (chroot("room") < 0 || chdir("/") < 0)
+		return jail_blame(jail, -errno, "room");
+	return 0;
 }

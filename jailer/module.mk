@@ -29,3 +29,33 @@ mayfly-jailer_SRCS = $(JAILER_SRCS)
 # cannot be kept, and 500 KiB. caps.c has the two calls, which fail.
 mayfly-jailer_LIBS = -lcap-ng -Wl,--wrap=getpwuid -Wl,--wrap=initgroups
 HOST_PROGS += mayfly-jailer
+
+# --- tests: programs for inside ($(O)/jail), and the scripts that put them there, as root ----------------------
+JAIL_PROGS = $(O)/jail/probe $(O)/jail/escape
+JAIL_CFLAGS = -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -include lib/banned.h
+ESCAPE_SRCS += tests/jail/escape.c
+ESCAPE_SRCS += tests/jail/escape_file.c
+ESCAPE_SRCS += tests/jail/escape_kernel.c
+ESCAPE_SRCS += tests/jail/escape_net.c
+ESCAPE_SRCS += tests/jail/escape_process.c
+
+$(O)/jail/escape: $(ESCAPE_SRCS) tests/jail/escape.h
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(JAIL_CFLAGS) -static-pie $(ESCAPE_SRCS) -o $@
+$(O)/jail/probe: tests/jail/probe.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(JAIL_CFLAGS) -static-pie $< -o $@
+$(O)/jail/bench: tests/jail/bench.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(JAIL_CFLAGS) $< -o $@
+ALL += $(JAIL_PROGS) $(O)/jail/bench
+
+.PHONY: check-jail bench-jail
+check-jail: $(BIN)/mayfly-jailer $(JAIL_PROGS) ## escapes, hostile options and ends of jails (root)
+	$(Q)tests/jail/run.sh $(O)
+bench-jail: $(BIN)/mayfly-jailer $(O)/jail/probe $(O)/jail/bench ## what a jail costs over the bare program (root)
+	$(Q)$(O)/jail/bench $(BIN)/mayfly-jailer $(abspath $(O)/jail/probe) 100 50
+CHECKS += check-jail

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
@@ -157,6 +158,9 @@ int ns_settle(struct jail *jail)
 		return jail_blame(jail, -errno, "cgroup namespace");
 	if (sethostname("jail", 4) < 0 || setdomainname("", 0) < 0)
 		return jail_blame(jail, -errno, "host name");
+	/* The caller's session keyring stays the caller's. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		return jail_blame(jail, -errno, "keyring");
 	/* No controlling terminal: a terminal handed over cannot be typed into (TIOCSTI). */
 	if (setsid() < 0)
 		return jail_blame(jail, -errno, "session");

@@ -54,7 +54,8 @@ int path_check(const char *path, const char **ret_why)
 		return no("is not an absolute path", ret_why);
 	if (path[1] == '\0')
 		return no("is the root directory", ret_why);
-	return path_check_relative(path + 1, ret_why);
+	return path[1] == '/' ? no("has an empty component", ret_why)
+			      : path_check_relative(path + 1, ret_why);
 }
 
 int path_open(int dir, const char *path, int flags)

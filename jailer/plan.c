@@ -123,6 +123,14 @@ static void add_limit(struct jail_plan *p, const char *name, int resource, uint6
 		(struct plan_limit){.name = name, .resource = resource, .value = value};
 }
 
+static bool is_bounded(const struct jail_plan *p)
+{
+	for (unsigned i = 0; i < p->nlines; i++)
+		if (strcmp(p->lines[i].file, "pids.max") == 0)
+			return true;
+	return false;
+}
+
 static void plan_limits(struct jail_plan *p)
 {
 	const struct jail_opts *o = p->opts;
@@ -139,9 +147,9 @@ static void plan_limits(struct jail_plan *p)
 	add_limit(p, "msgqueue", RLIMIT_MSGQUEUE, 0);
 	add_limit(p, "rtprio", RLIMIT_RTPRIO, 0);
 	add_limit(p, "nice", RLIMIT_NICE, 0);
-	/* Counts all processes of the user, who may have others where no user is set aside for the
-	 * jail. */
-	if (!o->userns || p->host->euid == 0)
+	/* Second best: it counts all processes of the user, or of the user namespace where
+	 * there is one. */
+	if (!is_bounded(p))
 		add_limit(p, "nproc", RLIMIT_NPROC, DEFAULT_PROCS);
 }
 
@@ -203,18 +211,22 @@ static void plan_argv(struct jail_plan *p)
 		p->argv[n++] = o->extra[i];
 }
 
+/* What a monitor will miss. It is no failure: the VM may have been made elsewhere and handed over.
+ */
 static void plan_warnings(struct jail_plan *p)
 {
-	bool bounded = false;
+	const struct jail_host *h = p->host;
 
-	for (unsigned i = 0; i < p->nlines; i++)
-		bounded |= strcmp(p->lines[i].file, "pids.max") == 0;
-	if (!p->host->devs[DEV_KVM].present)
+	if (!h->devs[DEV_KVM].present)
 		p->warnings[p->nwarnings++] = "this host has no /dev/kvm, so the jail has none: a "
 					      "monitor in it cannot make a VM";
-	if (!bounded && p->opts->userns && p->host->euid != 0)
-		p->warnings[p->nwarnings++] = "no pids controller can be used: nothing bounds the "
-					      "number of the jail's processes";
+	else if (p->opts->userns && !h->devs[DEV_KVM].open_to_us)
+		p->warnings[p->nwarnings++] = "/dev/kvm is not open to this user (be in its "
+					      "group): a monitor in the jail cannot make a VM";
+	else if (p->opts->userns && h->euid == 0 && !h->devs[DEV_KVM].open_to_all)
+		p->warnings[p->nwarnings++] = "/dev/kvm is not open to all, and a user namespace "
+					      "gets the host's node: a monitor in the "
+					      "jail cannot make a VM";
 }
 
 int plan_make(struct jail_plan *p, const struct jail_opts *o, const struct jail_host *h,

@@ -168,11 +168,12 @@ static int open_room(struct jail *jail)
 		return 0;
 	if (dir < 0)
 		return jail_blame(jail, dir, id);
-	jail->room_fd = path_open(dir, "root", O_PATH | O_DIRECTORY);
+	int room = path_open(dir, "root", O_PATH | O_DIRECTORY);
 	close(dir);
-	if (jail->room_fd == -ENOENT)
-		jail->room_fd = -1;
-	return jail->room_fd < -1 ? jail_blame(jail, jail->room_fd, "root") : 0;
+	if (room >= 0)
+		close(room);
+	jail->own_room = room >= 0;
+	return room < 0 && room != -ENOENT ? jail_blame(jail, room, "root") : 0;
 }
 
 static int write_groups(struct jail *jail)

@@ -7,6 +7,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* What a caller typed may be in it, and an error is one line. */
+static void one_line(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = '?';
+}
+
 int errtext_set(struct errtext *err, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -15,6 +23,7 @@ int errtext_set(struct errtext *err, int code, const char *fmt, ...)
 	if (vsnprintf(err->text, sizeof err->text, fmt, ap) < 0)
 		err->text[0] = '\0';
 	va_end(ap);
+	one_line(err->text);
 	return code;
 }
 
