@@ -52,6 +52,7 @@ static bool loop_packets(void)
 		if (!n->loop_first)
 			continue;
 		any = true;
+		uk__net_timers_touch();
 		netif_poll(n);
 	}
 	return any;
@@ -179,7 +180,11 @@ void uk__net_drain(void)
 
 long uk__net_syscall(long n, const long a[6])
 {
-	long r = uk__sock_syscall(n, a);
+	long r;
+
+	if (started)
+		uk__net_timers_touch();
+	r = uk__sock_syscall(n, a);
 
 	if (r == UK_NOSYS)
 		r = uk__msg_syscall(n, a);

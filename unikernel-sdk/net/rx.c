@@ -11,6 +11,7 @@
 
 #include "lwip/pbuf.h"
 #include "net/mem.h"
+#include "net/timers.h"
 
 #define ETH_HDR 14u
 
@@ -103,6 +104,7 @@ bool uk__nif_rx(struct uk_nif *nif)
 
 	if (!buf)
 		return false;
+	uk__net_timers_touch();
 	uk__vq_irq_disable(&nif->nic.rx);
 	do {
 		one(nif, buf, len);

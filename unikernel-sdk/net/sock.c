@@ -17,6 +17,7 @@
 #include "net/net.h"
 #include "net/netif.h"
 #include "net/syscall.h"
+#include "net/timers.h"
 #include "platform.h"
 #include "sys.h"
 #include "wait.h"
@@ -348,6 +349,7 @@ static ssize_t sock_writev(struct uk_file *f, const struct iovec *iov, int n, in
 
 	if (off >= 0)
 		return -ESPIPE;
+	uk__net_timers_touch();
 	r = uk__sock_send(s, iov, n, f->flags & O_NONBLOCK ? MSG_DONTWAIT : 0, NULL);
 	uk__net_flush();
 	return r;
@@ -373,6 +375,7 @@ static void sock_release(struct uk_file *f)
 {
 	struct uk_sock *s = f->priv;
 
+	uk__net_timers_touch();
 	s->ops->close(s);
 	uk__net_flush();
 }

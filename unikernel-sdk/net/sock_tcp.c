@@ -111,6 +111,9 @@ static void attach(struct uk_tcp *t, struct tcp_pcb *pcb)
 	tcp_recv(pcb, uk__tcp_on_recv);
 	tcp_sent(pcb, on_sent);
 	tcp_err(pcb, on_err);
+	/* RFC 6298: 1 s until there is a measurement; lwIP begins with 3. */
+	if (pcb->state == CLOSED)
+		pcb->rto = pcb->sv = 1000 / TCP_SLOW_INTERVAL;
 	uk__tcp_apply(t);
 }
 

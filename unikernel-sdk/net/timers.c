@@ -26,13 +26,9 @@
 #define SLOW_TICK    (1000 * MS)
 #define SLOW_QUIET   (10 * SLOW_TICK)
 #define MAX_CATCH_UP 600u
+#define TCP_TICK     (TCP_TMR_INTERVAL * MS)
 
 static uint64_t last_activity;
-
-static bool tcp_needed(void)
-{
-	return tcp_active_pcbs || tcp_tw_pcbs;
-}
 
 static bool dhcp_fine_needed(void)
 {
@@ -77,7 +73,6 @@ static struct timer {
 	bool (*needed)(void);
 	uint64_t due; /* 0 = off */
 } timers[] = {
-	{TCP_TMR_INTERVAL, tcp_tmr, tcp_needed, 0},
 	{DHCP_FINE_TIMER_MSECS, dhcp_fine_tmr, dhcp_fine_needed, 0},
 	{DHCP_COARSE_TIMER_MSECS, dhcp_coarse_tmr, dhcp_coarse_needed, 0},
 	{IGMP_TMR_INTERVAL, igmp_tmr, igmp_needed, 0},
@@ -86,7 +81,10 @@ static struct timer {
 #define NTIMERS (sizeof(timers) / sizeof(timers[0]))
 
 static uint64_t slow_last; /* when the last slow tick was due */
-static uint64_t next;	   /* no timer is due before; 0 = unknown */
+static uint64_t tcp_last;  /* until when TCP's clock has run */
+static bool tcp_idle = true;
+static uint64_t next;	    /* no armed timer is due before */
+static uint64_t look_again; /* when what is needed may have changed */
 
 u32_t sys_now(void)
 {
@@ -95,19 +93,12 @@ u32_t sys_now(void)
 
 void sys_timeouts_init(void)
 {
-	slow_last = last_activity = uk__mono_ns();
+	slow_last = last_activity = tcp_last = uk__mono_ns();
 }
 
-/* Armed by the next look at the table. */
+/* Connections come by packets and by system calls, which both touch the timers anyway. */
 void tcp_timer_needed(void)
 {
-	next = 0;
-}
-
-void uk__net_timers_activity(uint64_t now)
-{
-	last_activity = now;
-	next = 0;
 }
 
 /* Addresses and routers that are still being sorted out need the slow tick at its real pace. */
@@ -123,14 +114,16 @@ static bool settling(void)
 	return false;
 }
 
+static uint64_t slow_tick(uint64_t now)
+{
+	return now - last_activity > QUIET_AFTER && !settling() ? SLOW_QUIET : SLOW_TICK;
+}
+
 static uint64_t slow_due(uint64_t now)
 {
-	bool quiet;
-
 	if (!netif_list || !netif_list->next) /* only loopback */
 		return UK_FOREVER;
-	quiet = now - last_activity > QUIET_AFTER && !settling();
-	return slow_last + (quiet ? SLOW_QUIET : SLOW_TICK);
+	return slow_last + slow_tick(now);
 }
 
 static bool run_slow(uint64_t now)
@@ -152,10 +145,82 @@ static bool run_slow(uint64_t now)
 	return true;
 }
 
+/* --- TCP
+ * --------------------------------------------------------------------------------------------- */
+
+/* No connection waits for an acknowledgement, owes one, or has anything else to do soon. */
+static bool all_idle(void)
+{
+	for (const struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+		if (p->unsent || p->unacked || p->ooseq || p->refused_data || p->persist_backoff ||
+		    (p->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND)) || p->state == SYN_RCVD)
+			return false;
+	return true;
+}
+
+static uint64_t tcp_due(uint64_t now)
+{
+	if (!tcp_active_pcbs && !tcp_tw_pcbs)
+		return UK_FOREVER;
+	return tcp_last + (tcp_idle ? slow_tick(now) : TCP_TICK);
+}
+
+/* Make up for the ticks that an idle TCP left out: only keepalive and TIME_WAIT count them. */
+static void tcp_catch_up(uint64_t now)
+{
+	uint64_t ticks = (now - tcp_last) / TCP_TICK;
+
+	tcp_last += ticks * TCP_TICK;
+	if (ticks > MAX_CATCH_UP)
+		ticks = MAX_CATCH_UP;
+	while (ticks-- > 0 && (tcp_active_pcbs || tcp_tw_pcbs))
+		tcp_tmr();
+}
+
+static bool run_tcp(uint64_t now)
+{
+	if (now < tcp_due(now))
+		return false;
+	if (tcp_idle) {
+		tcp_catch_up(now);
+	} else {
+		/* One tick, however late: retransmission clocks must not jump. */
+		tcp_last = now;
+		tcp_tmr();
+	}
+	tcp_idle = all_idle();
+	return true;
+}
+
+void uk__net_timers_touch(void)
+{
+	uint64_t now;
+
+	if (!tcp_idle)
+		return;
+	now = uk__mono_ns();
+	tcp_catch_up(now);
+	tcp_last = now;
+	tcp_idle = false;
+	look_again = 0;
+}
+
+void uk__net_timers_activity(uint64_t now)
+{
+	last_activity = now;
+}
+
+/* --- all
+ * --------------------------------------------------------------------------------------------- */
+
 /* Switch timers on and off as they are needed, and find the earliest. */
 static void rearm(uint64_t now)
 {
+	uint64_t tcp = tcp_due(now);
+
 	next = slow_due(now);
+	if (tcp < next)
+		next = tcp;
 	for (unsigned i = 0; i < NTIMERS; i++) {
 		struct timer *t = &timers[i];
 
@@ -166,24 +231,25 @@ static void rearm(uint64_t now)
 		if (t->due && t->due < next)
 			next = t->due;
 	}
+	look_again = now + TCP_TICK;
 }
 
 bool uk__net_timers_run(uint64_t now)
 {
-	bool ran = false;
+	bool ran;
 
-	if (now < next)
+	if (now < next && now < look_again)
 		return false;
 	rearm(now);
 	if (now < next)
 		return false;
 	ran = run_slow(now);
+	ran |= run_tcp(now);
 	for (unsigned i = 0; i < NTIMERS; i++) {
 		struct timer *t = &timers[i];
 
 		if (!t->due || now < t->due)
 			continue;
-		/* One run, however late: retransmission clocks must not jump. */
 		t->due += t->ms * MS;
 		if (t->due <= now)
 			t->due = now + t->ms * MS;

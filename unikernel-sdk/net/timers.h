@@ -12,7 +12,9 @@
 bool uk__net_timers_run(uint64_t now);
 /* When uk__net_timers_run wants to be called next, UK_FOREVER when nothing is pending. */
 uint64_t uk__net_timers_deadline(uint64_t now);
-/* A packet came or a socket was used: the stack is not quiet. */
+/* Before packets or system calls may set TCP to work: its clock runs fast from here on. Cheap. */
+void uk__net_timers_touch(void);
+/* A packet came: the network is not quiet. */
 void uk__net_timers_activity(uint64_t now);
 
 #endif

@@ -77,6 +77,7 @@
 #define TCP_MSS			1460
 #define TCP_OVERSIZE		TCP_MSS
 #define TCP_MSL			30000UL
+#define TCP_TMR_INTERVAL	50 /* delayed ACKs; retransmission counts in twice that */
 #define TCP_QUEUE_OOSEQ		1
 #define TCP_OOSEQ_MAX_PBUFS	uk__tcp_ooseq_pbufs
 #define LWIP_TCP_SACK_OUT	1
