@@ -65,9 +65,9 @@ static const char *must_break(uint16_t head)
 
 	raw_post(&blk, 0, head);
 	raw_let_host_look();
-	if (blk.ring[0]->used_idx != old)
-		return "the chain was completed";
-	return raw_broken(&blk) ? NULL : "NEEDS_RESET is not set";
+	if (!raw_breaks(&blk))
+		return "NEEDS_RESET is not set";
+	return blk.ring[0]->used_idx == old ? NULL : "the chain was completed";
 }
 
 static const char *expect_status(uint32_t type, uint64_t sector, uint32_t len, uint8_t want)
@@ -193,7 +193,7 @@ static const char *idx_jump(void)
 	blk.ring[0]->avail_idx = 0x7fff;
 	raw_notify(&blk, 0);
 	raw_let_host_look();
-	return raw_broken(&blk) ? NULL : "NEEDS_RESET is not set";
+	return raw_breaks(&blk) ? NULL : "NEEDS_RESET is not set";
 }
 
 static const char *head_range(void)

@@ -28,9 +28,10 @@ static void check(const char *dev, const struct lie *lie)
 	failures += !!why;
 }
 
+extern unsigned char target_ip[4];
+
 int main(int argc, char *argv[])
 {
-	extern unsigned char target_ip[4];
 	unsigned a, b, c, d;
 
 	if (argc > 1 && sscanf(argv[1], "%u.%u.%u.%u", &a, &b, &c, &d) == 4) {
@@ -52,9 +53,13 @@ int main(int argc, char *argv[])
 		puts("FAIL: needs a block device and a NIC");
 		return 100;
 	}
-	if (!blk_honest() || !net_honest()) {
-		puts("FAIL: the devices do not work before any lie");
+	if (!blk_honest()) {
+		puts("FAIL: the block device does not work before any lie");
 		return 101;
+	}
+	if (!net_honest()) {
+		puts("FAIL: the NIC does not work before any lie");
+		return 102;
 	}
 	for (const struct lie *l = blk_lies; l->name; l++)
 		check("blk", l);

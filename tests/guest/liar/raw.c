@@ -87,14 +87,29 @@ void raw_post(struct raw *d, unsigned q, uint16_t head)
 void raw_let_host_look(void)
 {
 	uk__idle(0);
+	if (!uk__idle_serves_queues()) /* an I/O thread serves them: give it a few chances */
+		for (unsigned i = 0; i < 3; i++)
+			uk__idle(uk__mono_ns() + 1000000);
 }
 
 bool raw_wait(struct raw *d, unsigned q, uint16_t old)
 {
-	uint64_t end = uk__mono_ns() + UINT64_C(2000000000);
+	uint64_t end = uk__mono_ns() + UINT64_C(30000000000);
 
 	while (__atomic_load_n(&d->ring[q]->used_idx, __ATOMIC_ACQUIRE) == old) {
-		if (uk__mono_ns() > end)
+		if (uk__mono_ns() > end || raw_broken(d))
+			return false;
+		uk__idle(uk__mono_ns() + 1000000);
+	}
+	return true;
+}
+
+bool raw_breaks(struct raw *d)
+{
+	uint64_t end = uk__mono_ns() + UINT64_C(30000000000);
+
+	while (!raw_broken(d)) {
+		if (uk__idle_serves_queues() || uk__mono_ns() > end)
 			return false;
 		uk__idle(uk__mono_ns() + 1000000);
 	}

@@ -63,11 +63,12 @@ bool raw_setup(struct raw *d);
 /* Publish a chain that starts at descriptor head; notify. */
 void raw_post(struct raw *d, unsigned q, uint16_t head);
 void raw_notify(struct raw *d, unsigned q);
-/* Let the host work until used.idx of q moved past old, bounded by two seconds. */
+/* Let the host work until used.idx of q moved past old, bounded by half a minute: slow lanes. */
 bool raw_wait(struct raw *d, unsigned q, uint16_t old);
 /* Let the host look at everything once. */
 void raw_let_host_look(void);
 bool raw_broken(const struct raw *d); /* NEEDS_RESET is set */
+bool raw_breaks(struct raw *d);	      /* ...or will be, once the host has looked */
 void raw_desc(struct raw *d, unsigned q, unsigned i, const void *p, uint32_t len, uint16_t flags,
 	      uint16_t next);
 
