@@ -12,8 +12,16 @@
 #include "core/epoll.h"
 #include "core/fdtab.h"
 #include "core/pool.h"
+#include "core/sys.h"
+#include "uk_abi.h"
 
-static struct uk_file *table[UK_MAX_FDS];
+/* The first descriptors are in the image, the many of a server in pages of their own: page touches
+ * are what boot costs. */
+#define LOW_FDS	   64
+#define HIGH_PAGES (((UK_MAX_FDS - LOW_FDS) * sizeof(struct uk_file *) + UK_PAGE - 1) / UK_PAGE)
+
+static struct uk_file *low[LOW_FDS];
+static struct uk_file **high; /* of descriptor LOW_FDS on; NULL until one is needed */
 static uint64_t open_map[UK_MAX_FDS / 64];
 static uint64_t cloexec_map[UK_MAX_FDS / 64];
 static struct uk_pool files = {.size = sizeof(struct uk_file)};
@@ -43,11 +51,25 @@ void uk__file_put(struct uk_file *f)
 	uk__pool_put(&files, f);
 }
 
+/* Room for fd in the table: false when out of memory. */
+static bool have_slot(int fd)
+{
+	if (fd >= LOW_FDS && !high)
+		high = uk__pages_alloc(HIGH_PAGES);
+	return fd < LOW_FDS || high;
+}
+
+static struct uk_file **slot(int fd)
+{
+	return fd < LOW_FDS ? low + fd : high + (fd - LOW_FDS);
+}
+
+/* have_slot(fd) must hold. */
 static void put_at(struct uk_file *f, int fd, bool cloexec)
 {
 	uint64_t bit = UINT64_C(1) << fd % 64;
 
-	table[fd] = f;
+	*slot(fd) = f;
 	open_map[fd / 64] |= bit;
 	cloexec_map[fd / 64] = (cloexec_map[fd / 64] & ~bit) | (cloexec ? bit : 0);
 }
@@ -65,6 +87,8 @@ int uk__fd_install(struct uk_file *f, int min, bool cloexec)
 			continue;
 		int fd = w * 64 + __builtin_ctzll(avail);
 
+		if (!have_slot(fd))
+			return -ENOMEM;
 		put_at(f, fd, cloexec);
 		return fd;
 	}
@@ -73,7 +97,9 @@ int uk__fd_install(struct uk_file *f, int min, bool cloexec)
 
 struct uk_file *uk__fd_get(int fd)
 {
-	return (unsigned)fd < UK_MAX_FDS ? table[fd] : NULL;
+	if ((unsigned)fd < LOW_FDS)
+		return low[fd];
+	return (unsigned)fd < UK_MAX_FDS && high ? high[fd - LOW_FDS] : NULL;
 }
 
 int uk__fd_close(int fd)
@@ -82,7 +108,7 @@ int uk__fd_close(int fd)
 
 	if (!f)
 		return -EBADF;
-	table[fd] = NULL;
+	*slot(fd) = NULL;
 	open_map[fd / 64] &= ~(UINT64_C(1) << fd % 64);
 	uk__file_put(f);
 	return 0;
@@ -92,6 +118,8 @@ int uk__fd_replace(struct uk_file *f, int fd, bool cloexec)
 {
 	if ((unsigned)fd >= UK_MAX_FDS)
 		return -EBADF;
+	if (!have_slot(fd))
+		return -ENOMEM;
 	uk__fd_close(fd);
 	put_at(f, fd, cloexec);
 	return fd;
@@ -104,5 +132,5 @@ bool uk__fd_cloexec(int fd)
 
 void uk__fd_set_cloexec(int fd, bool on)
 {
-	put_at(table[fd], fd, on);
+	put_at(*slot(fd), fd, on);
 }

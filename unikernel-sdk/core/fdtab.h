@@ -10,7 +10,8 @@
 
 struct uk_file;
 
-/* Close fd if it is open, then give it to f; takes over the caller's reference. fd or -EBADF. */
+/* Close fd if it is open, then give it to f; takes over the caller's reference on success. fd, or
+ * -EBADF or -ENOMEM, and then the reference is still the caller's. */
 int uk__fd_replace(struct uk_file *f, int fd, bool cloexec);
 
 /* fd must be open. Close-on-exec is kept because programs ask for it; nothing is ever executed. */

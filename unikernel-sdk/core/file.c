@@ -16,6 +16,7 @@
 #include "core/fd.h"
 #include "core/fdtab.h"
 #include "core/sys.h"
+#include "uk_abi.h"
 
 #define MAX_RW 0x7ffff000 /* as Linux bounds one transfer */
 #define CHUNK  16384
@@ -87,9 +88,13 @@ static long positioned2(const long a[6], bool write)
 static long copy(struct uk_file *in, int64_t *in_off, struct uk_file *out, int64_t *out_off,
 		 uint64_t len)
 {
-	static char buf[CHUNK];
+	static char *buf; /* taken at the first use, kept */
 	long sum = 0;
 
+	if (!buf)
+		buf = uk__pages_alloc(CHUNK / UK_PAGE);
+	if (!buf)
+		return -ENOMEM;
 	if (len > MAX_RW)
 		len = MAX_RW;
 	while (len) {
@@ -196,7 +201,11 @@ static long do_dup3(int from, int to, int flags, bool same_ok)
 	if (from == to)
 		return same_ok ? to : -EINVAL;
 	f->refs++;
-	return uk__fd_replace(f, to, flags & O_CLOEXEC);
+	int fd = uk__fd_replace(f, to, flags & O_CLOEXEC);
+
+	if (fd < 0)
+		uk__file_put(f);
+	return fd;
 }
 
 static long do_fcntl(int fd, int cmd, long arg)

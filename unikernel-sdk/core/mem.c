@@ -23,6 +23,7 @@ static uint64_t *map;		    /* bit set = in use; bits behind the last page are se
 static uint64_t top_word;	    /* no word above it has a clear bit */
 static uint64_t clean_lo, clean_hi; /* [lo, hi) was never handed out and is zero */
 static uint64_t brk_addr, brk_pages;
+static bool map_started;
 
 void uk__mem_init(void)
 {
@@ -37,18 +38,25 @@ void uk__mem_init(void)
 	uint64_t map_pages = (words * 8 + UK_PAGE - 1) / UK_PAGE;
 
 	map = (uint64_t *)start;
-	if (b->flags & UK_BOOT_FOREIGN)
-		memset(map, 0, map_pages * UK_PAGE);
 	npages -= map_pages;
 	base = start + map_pages * UK_PAGE;
-	words = (npages + 63) / 64;
-	top_word = words - 1;
-	if (npages % 64)
-		map[top_word] = FULL << npages % 64;
 	nfree = npages;
 	clean_lo = b->flags & UK_BOOT_FOREIGN ? FOREIGN_DIRTY : 0;
 	clean_hi = npages;
 	brk_addr = base;
+}
+
+/* At the first use: a program without a heap does not touch the bitmap. */
+static void start_map(void)
+{
+	if (map_started)
+		return;
+	map_started = true;
+	top_word = (npages + 63) / 64 - 1;
+	if (uk__boot->flags & UK_BOOT_FOREIGN)
+		memset(map, 0, (top_word + 1) * 8);
+	if (npages % 64)
+		map[top_word] = FULL << npages % 64;
 }
 
 void *uk__mem_addr(uint64_t page)
@@ -60,6 +68,7 @@ bool uk__mem_page_of(uint64_t addr, uint64_t n, uint64_t *ret_page)
 {
 	uint64_t page = (addr - base) / UK_PAGE;
 
+	start_map();
 	if (addr < base || addr % UK_PAGE || page >= npages || n > npages - page)
 		return false;
 	*ret_page = page;
@@ -144,6 +153,7 @@ uint64_t uk__mem_take(uint64_t n)
 {
 	if (!n || n > nfree)
 		return UK_NO_PAGE;
+	start_map();
 	uint64_t page = find_run(n);
 
 	if (page != UK_NO_PAGE)
@@ -153,6 +163,7 @@ uint64_t uk__mem_take(uint64_t n)
 
 bool uk__mem_take_at(uint64_t page, uint64_t n)
 {
+	start_map();
 	if (page >= npages || n > npages - page || uk__mem_any_used(page, n))
 		return false;
 	mark_used(page, n);
