@@ -121,7 +121,8 @@ void uk__net_memory(void)
 		buf = (uint32_t)(heap / 8);
 	uk__tcp_wnd = size_setting("rcvbuf", buf);
 	uk__tcp_snd_buf = size_setting("sndbuf", buf);
-	uk__tcp_ooseq_pbufs = (uint16_t)(rx_bufs / 4 < 128 ? rx_bufs / 4 : 128);
+	/* A packet that the device merged takes 33 buffers: less than that would never keep one. */
+	uk__tcp_ooseq_pbufs = rx_bufs / 4 < 48 ? 48 : 128;
 }
 
 void uk__net_start(void)

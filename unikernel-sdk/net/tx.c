@@ -106,11 +106,12 @@ static bool may_lead(const struct uk_nif *nif, const struct seg *s)
 	return s->payload > 0 && s->flags == TCP_ACK && s->hdr_len == ETH_HDR + s->ip_len + 20u;
 }
 
-static bool may_follow(const struct uk_txreq *r, const struct seg *s, unsigned ndesc)
+static bool may_follow(const struct uk_txreq *r, const struct seg *s, unsigned ndesc,
+		       unsigned limit)
 {
 	const struct seg *first = &r->first;
 
-	if (r->closed || r->n >= MERGE_MAX || r->ndesc + ndesc > UK_TX_SG || !s->tcp)
+	if (r->closed || r->n >= MERGE_MAX || r->ndesc + ndesc > limit || !s->tcp)
 		return false;
 	if (s->payload == 0 || s->payload > first->payload || (s->flags & ~TCP_PSH) != TCP_ACK)
 		return false;
@@ -256,8 +257,11 @@ static void append(struct uk_nif *nif, struct uk_txreq *r, struct pbuf *p, uint1
 static bool merge(struct uk_nif *nif, struct pbuf *p, const struct seg *s, unsigned clen)
 {
 	struct uk_txreq *r = nif->cur;
+	unsigned limit = nif->nic.tx.size / 2u;
 
-	if (!r || !may_follow(r, s, clen) || !room(nif, r->ndesc + clen))
+	if (limit > UK_TX_SG)
+		limit = UK_TX_SG;
+	if (!r || !may_follow(r, s, clen, limit) || !room(nif, r->ndesc + clen))
 		return false;
 	append(nif, r, p, s->hdr_len);
 	r->payload += s->payload;
@@ -298,7 +302,7 @@ err_t uk__nif_output(struct netif *netif, struct pbuf *p)
 	bool ok;
 
 	/* Many small writes in one segment: one copy is cheaper than so many descriptors. */
-	if (clen > 8) {
+	if (clen > 8 || clen >= nif->nic.tx.size) {
 		flat = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
 		if (!flat)
 			return ERR_MEM;

@@ -3,11 +3,14 @@
  * net-client: the guest as a client: net-client HOST PORT [BYTES]. Resolves HOST, sends BYTES
  * (default 1 MiB) of a pattern by TCP, half-closes, and checks that the same comes back; then 10
  * datagrams. Exit 0 when all did.
+ * net-client --dns NAME: asks port 53 of 127.0.0.1, which leads to the configured name server.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <resolv.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,12 +100,40 @@ static int udp_echo(const struct addrinfo *ai)
 	return ok != 10;
 }
 
+/* As musl does it without an /etc/resolv.conf: the answer must seem to come from where the query
+ * went. */
+static int ask_loopback(const char *name)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(53),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+			   from;
+	socklen_t len = sizeof(from);
+	unsigned char q[300], a[512];
+	int n = res_mkquery(0, name, 1, 1, NULL, 0, NULL, q, sizeof(q));
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	ssize_t got;
+
+	if (sendto(fd, q, (size_t)n, 0, (struct sockaddr *)&to, sizeof(to)) != n)
+		return fail("sendto");
+	if (poll(&p, 1, 5000) != 1)
+		return fail("poll");
+	got = recvfrom(fd, a, sizeof(a), 0, (struct sockaddr *)&from, &len);
+	if (got < 12 || memcmp(a, q, 2) != 0 || (a[3] & 15) != 0)
+		return fail("answer");
+	printf("dns: %zd bytes, %d answers, from %s\n", got, a[7], inet_ntoa(from.sin_addr));
+	return from.sin_addr.s_addr != to.sin_addr.s_addr || from.sin_port != to.sin_port;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai;
 	uint64_t total = argc > 3 ? strtoull(argv[3], NULL, 10) : 1 << 20;
 	int r;
 
+	if (argc == 3 && strcmp(argv[1], "--dns") == 0)
+		return ask_loopback(argv[2]);
 	if (argc < 3) {
 		printf("usage: net-client HOST PORT [BYTES]\n");
 		return 2;

@@ -28,7 +28,7 @@
 /* Link */
 #define LWIP_ARP		1
 #define ARP_QUEUEING		1
-#define ARP_TABLE_SIZE		16
+#define ARP_TABLE_SIZE		32
 #define ETH_PAD_SIZE		0
 #define LWIP_NETIF_STATUS_CALLBACK 1
 #define LWIP_NETIF_LOOPBACK	1
@@ -60,6 +60,8 @@
 #define LWIP_IPV6_SEND_ROUTER_SOLICIT 1
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 1
 #define LWIP_ND6_QUEUEING	1
+#define LWIP_ND6_NUM_NEIGHBORS	32
+#define LWIP_ND6_NUM_DESTINATIONS 32
 #define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 2
 #define LWIP_DHCP		1
 #define DHCP_DOES_ARP_CHECK	0 /* costs seconds of boot; a VM's address is its host's business */
@@ -79,7 +81,7 @@
 #define TCP_MSL			30000UL
 #define TCP_TMR_INTERVAL	50 /* delayed ACKs; retransmission counts in twice that */
 #define TCP_QUEUE_OOSEQ		1
-#define TCP_OOSEQ_MAX_PBUFS	uk__tcp_ooseq_pbufs
+#define TCP_OOSEQ_PBUFS_LIMIT(pcb) uk__tcp_ooseq_pbufs
 #define LWIP_TCP_SACK_OUT	1
 #define LWIP_TCP_MAX_SACK_NUM	3
 #define LWIP_WND_SCALE		1
