@@ -21,3 +21,4 @@ net-loopback_GCFLAGS := -D_GNU_SOURCE
 GUESTS += fs-walk
 GUESTS += pie
 pie_GLDFLAGS := -static-pie
+GUESTS += crash
