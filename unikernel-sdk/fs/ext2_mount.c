@@ -84,6 +84,14 @@ __attribute__((weak)) void com_err(const char *who, errcode_t e, const char *fmt
 	uk__ext2_err(e);
 }
 
+/* Disks with case-insensitive directories are refused, so the library's 64 KiB of Unicode tables
+ * stay out. */
+const struct ext2fs_nls_table *ext2fs_load_nls_table(int encoding)
+{
+	(void)encoding;
+	return NULL;
+}
+
 /* --- mount --------------------------------------------------------------------------- */
 
 /* "512K", "4M" or plain KiB; 0 when it does not parse. */

@@ -11,7 +11,7 @@ E2FS_INC := -isystem unikernel-sdk/fs/e2fs -isystem $(E2FS_GEN) -isystem $(E2FS_
 E2FS_FILES := alloc alloc_sb alloc_stats bb_compat badblocks bitmaps bitops blkmap64_ba blkmap64_rb blknum block bmap \
               closefs crc16 crc32c csum dir_iterate dirblock dirhash expanddir ext_attr extent fallocate freefs \
               gen_bitmap gen_bitmap64 get_num_dirs get_pathname hashmap i_block ind_block inline_data inode inline \
-              io_manager link lookup mkdir newdir nls_utf8 openfs punch rbtree read_bb rw_bitmaps symlink unlink \
+              io_manager link lookup mkdir newdir openfs punch rbtree read_bb rw_bitmaps symlink unlink \
               valid_blk alloc_tables fileio mkjournal mmp sha512
 E2FS_OBJS := $(E2FS_FILES:%=$(O)/sdk/obj/e2fs/%.o)
 # Third-party code is compiled without our warnings.
