@@ -29,7 +29,7 @@ def parse_args():
     p.add_argument("lane", choices=caselist.LANES)
     p.add_argument("cases", nargs="*", help="names or patterns (default: all of the lane)")
     p.add_argument("-O", dest="build", default="build", help="build folder")
-    p.add_argument("-j", dest="jobs", type=int, default=0, help="cases at one time (default: 2 in tcg, else 1)")
+    p.add_argument("-j", dest="jobs", type=int, default=0, help="cases at one time (default: 2)")
     p.add_argument("--short", action="store_true", help="leave out the cases with short = no")
     p.add_argument("--list", action="store_true", help="print the names and stop")
     p.add_argument("--running", action="store_true", help="hw: use the machine of hw-run.sh --start")
@@ -164,7 +164,7 @@ def run_all(args, cases, logs):
         verdict, why = run_case(case, args.lane, args.build, logs, number)
         reporter.tell(case, verdict, why, time.monotonic() - start)
 
-    jobs = args.jobs or (2 if args.lane == "tcg" else 1)
+    jobs = args.jobs or 2
     together = [nc for nc in enumerate(cases) if not nc[1].alone]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, together))
