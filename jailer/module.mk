@@ -59,3 +59,13 @@ check-jail: $(BIN)/mayfly-jailer $(JAIL_PROGS) ## escapes, hostile options and e
 bench-jail: $(BIN)/mayfly-jailer $(O)/jail/probe $(O)/jail/bench ## what a jail costs over the bare program (root)
 	$(Q)$(O)/jail/bench $(BIN)/mayfly-jailer $(abspath $(O)/jail/probe) 100 50
 CHECKS += check-jail
+
+JAILER_TESTED = $(filter-out jailer/main.c,$(JAILER_SRCS))
+UNIT_TESTS += test_jail_opts
+test_jail_opts_SRCS = tests/unit/test_jail_opts.c jailer/opts.c jailer/path.c lib/errtext.c lib/near.c lib/num.c lib/opt.c
+UNIT_TESTS += test_jail_plan
+test_jail_plan_SRCS = tests/unit/test_jail_plan.c $(JAILER_TESTED)
+test_jail_plan_LIBS = $(mayfly-jailer_LIBS)
+FUZZERS += fuzz_jail_opts
+fuzz_jail_opts_SRCS = tests/fuzz/fuzz_jail_opts.c $(JAILER_TESTED)
+fuzz_jail_opts_LIBS = $(mayfly-jailer_LIBS)

@@ -72,10 +72,17 @@ TRY(message_queue, mq_open("/x", O_CREAT | O_RDWR, 0600, NULL))
 TRY(type_into_terminal, ioctl(0, TIOCSTI, "x"))
 TRY(take_terminal, ioctl(0, TIOCSCTTY, 1))
 TRY(outside_tty, open("/dev/tty", O_RDWR))
-TRY(write_and_run, mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0) == MAP_FAILED
-			   ? -1
-			   : 0)
+
+
+static int write_and_run(void)
+{
+	if (prctl(66 /* PR_GET_MDWE, Linux 6.3 */, 0, 0, 0, 0) < 0)
+		return -SKIP;
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0) == MAP_FAILED
+		       ? -errno
+		       : 0;
+}
 
 static int clone_user_ns(void)
 {

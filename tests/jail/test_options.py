@@ -128,7 +128,7 @@ def rows(w):
     yield "exec fd not sealed", ["--fd", f"exec={m}"], "not sealed", {"fds": (m,)}
     yield "exec fd empty", ["--fd", f"exec={e}"], "Exec format", {"fds": (e,)}
     f = os.open(probe, os.O_RDONLY)
-    yield "exec fd of a file", ["--fd", f"exec={f}"], "no memfd", {"fds": (f,)}
+    yield "exec fd of a file", ["--fd", f"exec={f}"], "descriptor 'exec' is no", {"fds": (f,)}
     yield "json without dry-run", ["--json"], "--dry-run", {}
     yield "257 arguments", [], "more than", {"args": ["x"] * 257}
     yield "cleanup with an id", ["--cleanup", "x"], "--cleanup", {}
