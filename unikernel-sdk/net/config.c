@@ -31,7 +31,7 @@ static const char *setting(unsigned i, const char *name)
 	const char *v;
 
 	full[3] = (char)('0' + i);
-	strcat(full, name);
+	memcpy(full + 5, name, strlen(name) + 1);
 	v = uk__setting(full);
 	if (!v && i == 0)
 		v = uk__setting(name);

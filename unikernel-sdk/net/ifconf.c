@@ -20,11 +20,11 @@ static void name_of(const struct netif *n, char *name)
 	for (unsigned i = 0; i < UK_MAX_NICS && uk__nifs[i]; i++) {
 		if (&uk__nifs[i]->netif != n)
 			continue;
-		memcpy(name, "eth", 3);
+		memcpy(name, "eth0", sizeof("eth0"));
 		name[3] = (char)('0' + i);
 		return;
 	}
-	memcpy(name, "lo", 2);
+	memcpy(name, "lo", sizeof("lo"));
 }
 
 static struct netif *by_name(const char *name)

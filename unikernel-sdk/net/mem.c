@@ -152,8 +152,8 @@ static void *chunk_alloc(struct class *c)
 
 	if (!c->spans)
 		grow(c);
-	s = c->spans;
-	if (!s)
+	s = c->spans; /* spans without a free chunk are not on the list */
+	if (!s || !s->free)
 		return NULL;
 	k = s->free;
 	s->free = k->next;
