@@ -19,7 +19,7 @@
 #define DIRECT_READ  (128u << 10) /* from this size on a run bypasses the cache */
 #define DIRECT_WRITE (64u << 10)
 #define AHEAD_FIRST  (32u << 10)  /* the window starts here, doubles... */
-#define AHEAD_MAX    (256u << 10) /* ...up to here or a quarter of the cache */
+#define AHEAD_MAX    (512u << 10) /* ...up to here or a quarter of the cache */
 #define ALLOC_MAX    1024u	  /* blocks allocated at once */
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -73,6 +73,9 @@ static void ahead_issue(struct uk_node *n, struct uk_ahead *ra, const struct uk_
 		end = (uint32_t)blocks;
 	if (end <= from)
 		return;
+	/* Whole requests: what is left over comes with the next window. */
+	if (end - from > UK_BLK_SG && end - (end - from) % UK_BLK_SG >= lblk + want)
+		end -= (end - from) % UK_BLK_SG;
 	uk__cache_readahead(ext->pblk + (from - lblk), end - from);
 	ra->issued = end;
 }

@@ -18,7 +18,7 @@ static char buf[70000];
 static void read_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW);
-	long budget = 8 << 20; /* a damaged size may be anything */
+	long budget = 80 << 20; /* a damaged size may be anything */
 	ssize_t n = 0;
 
 	if (fd < 0) {
@@ -58,7 +58,7 @@ static void walk(const char *path, int depth)
 			walk(sub, depth + 1);
 		else if (S_ISLNK(st.st_mode))
 			errors += readlink(sub, buf, sizeof(buf)) < 0;
-		else
+		else if (S_ISREG(st.st_mode))
 			read_file(sub);
 	}
 	closedir(d);
