@@ -215,7 +215,7 @@ static int do_range(struct vblk *vb, struct blk_slot *s, const struct blk_range 
 
 static void do_ranges(struct vblk *vb, struct blk_slot *s)
 {
-	struct blk_range r[BLK_MAX_SEGS];
+	struct blk_range r[BLK_MAX_SEGS] = {{0}};
 	unsigned n = (unsigned)(s->len / sizeof r[0]);
 	uint8_t st = ST_OK;
 

@@ -17,8 +17,8 @@ struct net_config;
 struct virtio_dev;
 
 /* Opens the tap or starts the helper, without waiting for it. cfg and gm are borrowed for the
- * device's life; a descriptor of NET_FD is the device's from here on. 0 or -errno, with a message in
- * err that names the option and the fix. The caller sets dev->irq before the guest runs. */
+ * device's life; a descriptor of NET_FD is the device's from here on. 0 or -errno, with a message
+ * in err that names the option and the fix. The caller sets dev->irq before the guest runs. */
 int vnet_create(struct virtio_dev **ret_dev, const struct net_config *cfg, const struct gmem *gm,
 		char *err, size_t errlen) __attribute__((warn_unused_result));
 /* Once, before the guest runs: wait until the user-mode helper has its ports. Other backends: 0 at

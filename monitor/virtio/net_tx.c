@@ -132,6 +132,7 @@ static int tx_one(struct vnet *vn, const struct virtq_chain *c)
 	}
 	f.len = c->read_len - NET_HDR;
 	f.copied = 0;
+	f.hdr = (struct net_hdr){0};
 	if (vn->policy)
 		f.copied = iov_read(c->iov, c->nread, 0, &f, NET_HDR + sizeof f.head) - NET_HDR;
 	else

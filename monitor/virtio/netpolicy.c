@@ -201,10 +201,10 @@ static bool arp_ok(const struct net_policy *pol, const uint8_t mac[6],
 	uint8_t sender[16];
 
 	/* Ethernet, IPv4, request or reply */
-	if (!arp || memcmp(arp, "\0\1\10\0\6\4\0", 7) || (arp[7] != 1 && arp[7] != 2))
+	if (!arp || memcmp(arp, "\0\1\10\0\6\4\0", 7) != 0 || (arp[7] != 1 && arp[7] != 2))
 		return false;
 	map4(sender, arp + 14);
-	if (memcmp(arp + 8, mac, 6))
+	if (memcmp(arp + 8, mac, 6) != 0)
 		return false;
 	/* RFC 5227: a probe has no sender address yet */
 	if (arp[7] == 1 && !memcmp(arp + 14, "\0\0\0", 4))
@@ -220,7 +220,8 @@ static bool nd_options_ok(const struct netpolicy_frame *f, size_t off, const uin
 	while ((opt = at(f, off, 8)) != NULL) {
 		if (!opt[1])
 			return false;
-		if ((opt[0] == ND_OPT_SRC_LL || opt[0] == ND_OPT_DST_LL) && memcmp(opt + 2, mac, 6))
+		if ((opt[0] == ND_OPT_SRC_LL || opt[0] == ND_OPT_DST_LL) &&
+		    memcmp(opt + 2, mac, 6) != 0)
 			return false;
 		off += 8u * opt[1];
 	}
@@ -253,7 +254,7 @@ static bool icmpv6_ok(const struct net_policy *pol, const uint8_t mac[6],
 static bool spoofed(const struct net_policy *pol, const uint8_t mac[6],
 		    const struct netpolicy_frame *f, const struct flow *fl)
 {
-	if (memcmp(f->p + 6, mac, 6))
+	if (memcmp(f->p + 6, mac, 6) != 0)
 		return true;
 	if (fl->kind == K_ARP)
 		return !arp_ok(pol, mac, f);

@@ -51,7 +51,7 @@ static int parse_fwd(struct usernet_fwd *ret_fwd, const char *s)
 	const char *colon;
 	long host, guest;
 
-	if (!f.udp && strncmp(s, "tcp:", 4))
+	if (!f.udp && strncmp(s, "tcp:", 4) != 0)
 		return -EINVAL;
 	s += 4;
 	colon = strchr(s, ':');
