@@ -550,3 +550,25 @@ Test(mmio, a_queue_may_stay_unused)
 	g_kick(&dev, 1);
 	cr_assert_eq(g_used_idx(&r1), 1);
 }
+
+Test(mmio, rule22_placeholder)
+{
+	static const struct virtio_ops none = {.name = "none", .device_id = 0, .serve = serve};
+
+	dev.ops = &none;
+	dev.nqueues = 0;
+	dev.config_size = 0;
+	virtio_mmio_init(&dev);
+	cr_assert_eq(g_rd(&dev, 0), 0x74726976);
+	cr_assert_eq(g_rd(&dev, 8), 0);
+	cr_assert_eq(g_rd(&dev, 0x34), 0);
+	cr_assert_eq(virtio_mmio_read(&dev, 0x100, 4), 0);
+	virtio_mmio_write(&dev, 0x100, 1, 4);
+	/* a driver that does not look at the ID gets nowhere, and hurts nobody */
+	cr_assert_eq(g_negotiate(&dev, F_OK), 11);
+	g_queue(&dev, 0, &r);
+	cr_assert_eq(g_driver_ok(&dev), 15);
+	g_kick(&dev, 0);
+	g_wr(&dev, 0x70, 0);
+	cr_assert_eq(g_rd(&dev, 0x70), 0);
+}
