@@ -55,7 +55,7 @@ $(O)/sdk/obj/%.o: %.S $(O)/.flags/guest | $(SDK_HEADERS)
 $(SDK_LIBMAYFLY): $$(call guest_objs,$$(GUEST_SRCS)) $$(call list_stamp,guest-srcs,$$(GUEST_SRCS))
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $(call guest_objs,$(GUEST_SRCS))
+	$(Q)rm -f $@.$$$$ && ar rcs $@.$$$$ $(call guest_objs,$(GUEST_SRCS)) && mv $@.$$$$ $@
 
 # list_stamp NAME,WORDS: a file that changes when the words do.
 list_stamp = $(shell mkdir -p $(O)/.flags; printf '%s' '$(2)' | cmp -s - $(O)/.flags/$(1) || printf '%s' '$(2)' >$(O)/.flags/$(1))$(O)/.flags/$(1)

@@ -3,7 +3,7 @@ SDK_TOOLS := $(BIN)/mayfly-cc $(BIN)/mayfly-ar
 SDK_FILES := $(O)/sdk/lib/mayfly.specs $(O)/sdk/lib/mayfly.ld $(O)/sdk/mayfly-toolchain.cmake $(O)/sdk/pkgconfig/mayfly.pc
 ALL += $(SDK_TOOLS) $(SDK_FILES)
 
-$(BIN)/mayfly-%: unikernel-sdk/tools/mayfly-%.in $(O)/.flags/guest
+$(BIN)/mayfly-%: unikernel-sdk/tools/mayfly-%.in Makefile
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@.tmp && chmod 755 $@.tmp && mv $@.tmp $@
