@@ -21,12 +21,13 @@
 #include "platform.h"
 #include "wait.h"
 
-#define MS	     1000000ull
-#define QUIET_AFTER  (15000 * MS)
-#define SLOW_TICK    (1000 * MS)
-#define SLOW_QUIET   (10 * SLOW_TICK)
-#define MAX_CATCH_UP 600u
-#define TCP_TICK     (TCP_TMR_INTERVAL * MS)
+#define MS	      1000000ull
+#define TIME_WAIT_MAX 256u
+#define QUIET_AFTER   (15000 * MS)
+#define SLOW_TICK     (1000 * MS)
+#define SLOW_QUIET    (10 * SLOW_TICK)
+#define MAX_CATCH_UP  600u
+#define TCP_TICK      (TCP_TMR_INTERVAL * MS)
 
 static uint64_t last_activity;
 
@@ -177,6 +178,23 @@ static void tcp_catch_up(uint64_t now)
 		tcp_tmr();
 }
 
+/* lwIP looks through all of TIME_WAIT for every new connection, and each takes memory: the oldest
+ * of too many go early. New ones are put in front. */
+static void trim_time_wait(void)
+{
+	struct tcp_pcb *p = tcp_tw_pcbs;
+
+	for (unsigned i = 0; p && i < TIME_WAIT_MAX; i++)
+		p = p->next;
+	while (p) {
+		struct tcp_pcb *after = p->next;
+
+		tcp_pcb_remove(&tcp_tw_pcbs, p);
+		tcp_free(p);
+		p = after;
+	}
+}
+
 static bool run_tcp(uint64_t now)
 {
 	if (now < tcp_due(now))
@@ -188,6 +206,7 @@ static bool run_tcp(uint64_t now)
 		tcp_last = now;
 		tcp_tmr();
 	}
+	trim_time_wait();
 	tcp_idle = all_idle();
 	return true;
 }
