@@ -4,7 +4,6 @@
  * holes. A node remembers the run that it used last; a run is a whole extent, so that a sequential
  * reader asks libext2fs once per extent.
  */
-#include "fs/ext2.h"
 #include "fs/ext2_map.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/cache.h"
+#include "fs/ext2.h"
 
 #define m uk__ext2
 

@@ -18,7 +18,7 @@ E2FS_OBJS := $(E2FS_FILES:%=$(O)/sdk/obj/e2fs/%.o)
 E2FS_CFLAGS = $(filter-out -W%,$(GUEST_CFLAGS)) -w $(E2FS_INC) -I$(E2FS_SRC)/lib/ext2fs
 
 FS_SRCS := $(addprefix unikernel-sdk/fs/,cache.c ext2_io.c ext2_mount.c ext2_recover.c ext2_node.c ext2_map.c ext2_file.c \
-             ext2_dir.c path.c devfs.c files.c blkdev.c vfs.c aio.c)
+             ext2_dir.c ext2_rename.c ext2_list.c path.c devfs.c files.c blkdev.c open.c stat.c vfs.c aio.c)
 GUEST_SRCS += $(FS_SRCS)
 $(foreach s,$(FS_SRCS),$(eval $(s)_GCFLAGS = $(E2FS_INC)))
 $(FS_SRCS:%.c=$(O)/sdk/obj/%.o): | $(E2FS_HEADERS)

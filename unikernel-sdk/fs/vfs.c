@@ -4,37 +4,27 @@
  * understand. Anchors the module: uk__need_fs lives here. There is one user, root, so modes are
  * stored and not checked; the only refusal of access is a read-only disk.
  */
+#include "fs/vfs.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fd.h"
 #include "fs/aio.h"
-#include "fs/devfs.h"
 #include "fs/files.h"
 #include "fs/fs.h"
+#include "fs/open.h"
 #include "fs/path.h"
+#include "fs/stat.h"
 #include "platform.h"
 #include "sys.h"
 
 const char uk__need_fs[1]; /* referenced by call sites, never read */
-
-#define LINKS_MAX 40
-
-static mode_t umask_bits = 022;
-
-static bool is_dir(const struct uk_place *p)
-{
-	return p->kind == UK_AT_ROOT || p->kind == UK_AT_DEVDIR ||
-	       (p->kind == UK_AT_NODE && S_ISDIR(uk__node_mode(p->node)));
-}
 
 /* A place on the disk, for calls that change it. */
 static int find_node(int dirfd, const char *path, unsigned flags, struct uk_place *ret_place)
@@ -60,334 +50,9 @@ static int find_parent(int dirfd, const char *path, struct uk_place *ret_place)
 	return r;
 }
 
-static bool is_dots(const char *name)
+bool uk__is_dots(const char *name)
 {
 	return !name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-/* --- open ---------------------------------------------------------------------------- */
-
-static int open_node(struct uk_node *n, int flags, struct uk_file **ret_file)
-{
-	bool writes = (flags & O_ACCMODE) != O_RDONLY;
-	int r;
-
-	if (flags & O_PATH)
-		return uk__file_of_node(n, flags & (O_PATH | O_DIRECTORY | O_CLOEXEC), ret_file);
-	if (S_ISLNK(uk__node_mode(n)))
-		return -ELOOP;
-	if (writes && !S_ISDIR(uk__node_mode(n)) && uk__fs_readonly())
-		return -EROFS;
-	r = uk__file_of_node(n, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY), ret_file);
-	if (r == 0 && flags & O_TRUNC && writes && uk__node_size(n) > 0) {
-		r = uk__node_truncate(n, 0);
-		if (r < 0) {
-			uk__node_ref(n); /* the file took the caller's reference: give it back */
-			uk__file_put(*ret_file);
-		}
-	}
-	return r;
-}
-
-/* Open what exists at p. Consumes p's reference. */
-static int open_place(struct uk_place *p, int flags, struct uk_file **ret_file)
-{
-	int r;
-
-	switch (p->kind) {
-	case UK_AT_NODE:
-		r = open_node(p->node, flags, ret_file);
-		if (r == 0)
-			p->node = NULL;
-		break;
-	case UK_AT_DEV:
-		r = uk__devfs_open(p->dev, flags & ~(O_CREAT | O_EXCL | O_TRUNC), ret_file);
-		break;
-	case UK_AT_RESOLV:
-		r = uk__devfs_open_resolv(flags, ret_file);
-		break;
-	default:
-		r = uk__file_of_dir(p, flags, ret_file);
-		break;
-	}
-	uk__place_put(p);
-	return r;
-}
-
-/* The last component does not exist: make it. */
-static int create_in(struct uk_place *p, int flags, mode_t mode, struct uk_file **ret_file)
-{
-	struct uk_node *n;
-	int r;
-
-	if (p->slash)
-		return -EISDIR;
-	r = uk__dir_create(p->node, p->name, S_IFREG | (mode & 07777 & ~umask_bits), &n);
-	if (r < 0)
-		return r;
-	r = open_node(n, flags & ~O_TRUNC, ret_file);
-	if (r < 0)
-		uk__node_put(n);
-	return r;
-}
-
-/*
- * O_CREAT: resolve the parent, look at the last component, and when it is a symbolic link go on
- * from there, since it may dangle and its target is then what is made.
- */
-static int open_create(int dirfd, const char *path, int flags, mode_t mode,
-		       struct uk_file **ret_file)
-{
-	static char target[PATH_MAX];
-	struct uk_node *base = NULL;
-	int r;
-
-	for (int links = 0;; links++) {
-		struct uk_place p, last;
-		struct uk_node *n;
-		uint32_t ino;
-		ssize_t len;
-
-		r = uk__path_find(dirfd, base, path, UK_PATH_PARENT, &p);
-		uk__node_put(base);
-		base = NULL;
-		if (r < 0)
-			return r;
-		if (p.kind != UK_AT_NODE || is_dots(p.name)) {
-			r = uk__path_find(AT_FDCWD, NULL, path, 0, &last);
-			uk__place_put(&p);
-			if (r < 0)
-				return r == -ENOENT ? -EACCES : r;
-			if (flags & O_EXCL || is_dir(&last)) {
-				uk__place_put(&last);
-				return flags & O_EXCL ? -EEXIST : -EISDIR;
-			}
-			return open_place(&last, flags, ret_file);
-		}
-		r = uk__dir_lookup(p.node, p.name, &ino);
-		if (r == -ENOENT) {
-			r = create_in(&p, flags, mode, ret_file);
-			uk__place_put(&p);
-			return r;
-		}
-		if (r == 0 && flags & O_EXCL)
-			r = -EEXIST;
-		if (r == 0)
-			r = uk__node_get(ino, &n);
-		if (r < 0) {
-			uk__place_put(&p);
-			return r;
-		}
-		if (!S_ISLNK(uk__node_mode(n)) || flags & O_NOFOLLOW) {
-			uk__place_put(&p);
-			last = (struct uk_place){.kind = UK_AT_NODE, .node = n};
-			r = S_ISDIR(uk__node_mode(n)) ? -EISDIR : p.slash ? -ENOTDIR : 0;
-			if (r < 0) {
-				uk__place_put(&last);
-				return r;
-			}
-			return open_place(&last, flags, ret_file);
-		}
-		len = uk__node_readlink(n, target, sizeof(target) - 1);
-		uk__node_put(n);
-		base = p.node; /* the reference moves */
-		if (len <= 0 || links == LINKS_MAX) {
-			uk__node_put(base);
-			return len < 0 ? (int)len : links == LINKS_MAX ? -ELOOP : -ENOENT;
-		}
-		target[len] = 0;
-		path = target;
-	}
-}
-
-static long do_open(int dirfd, const char *path, int flags, mode_t mode)
-{
-	struct uk_file *f;
-	struct uk_place p;
-	int fd, r;
-
-	if ((flags & O_TMPFILE) == O_TMPFILE)
-		return -EOPNOTSUPP;
-	if (flags & O_PATH)
-		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	if (flags & O_CREAT && flags & O_DIRECTORY)
-		return -EINVAL;
-	if (flags & O_CREAT) {
-		r = open_create(dirfd, path, flags, mode, &f);
-	} else {
-		r = uk__path_find(dirfd, NULL, path, flags & O_NOFOLLOW ? UK_PATH_NOFOLLOW : 0, &p);
-		if (r == 0)
-			r = open_place(&p, flags, &f);
-	}
-	if (r < 0)
-		return r;
-	fd = uk__fd_install(f, 0, (flags & O_CLOEXEC) != 0);
-	if (fd < 0)
-		uk__file_put(f);
-	uk__fs_relax();
-	return fd;
-}
-
-/* --- stat ---------------------------------------------------------------------------- */
-
-static int stat_place(const struct uk_place *p, struct stat *ret_st)
-{
-	struct uk_file *f;
-	int r;
-
-	switch (p->kind) {
-	case UK_AT_NODE:
-		uk__node_stat(p->node, ret_st);
-		return 0;
-	case UK_AT_DEV:
-		uk__devfs_stat(p->dev, ret_st);
-		return 0;
-	case UK_AT_RESOLV:
-		r = uk__devfs_open_resolv(O_RDONLY, &f);
-		if (r == 0) {
-			r = f->ops->fstat(f, ret_st);
-			uk__file_put(f);
-		}
-		return r;
-	default:
-		uk__devfs_stat_dir(ret_st);
-		return 0;
-	}
-}
-
-static int do_stat(int dirfd, const char *path, int flags, struct stat *ret_st)
-{
-	struct uk_place p;
-	struct uk_file *f;
-	int r;
-
-	if (flags & AT_EMPTY_PATH && path && !*path && dirfd != AT_FDCWD) {
-		f = uk__fd_get(dirfd);
-		if (!f)
-			return -EBADF;
-		memset(ret_st, 0, sizeof(*ret_st));
-		return f->ops->fstat ? f->ops->fstat(f, ret_st) : 0;
-	}
-	if (flags & AT_EMPTY_PATH && path && !*path)
-		path = ".";
-	r = uk__path_find(dirfd, NULL, path, flags & AT_SYMLINK_NOFOLLOW ? UK_PATH_NOFOLLOW : 0,
-			  &p);
-	if (r < 0)
-		return r;
-	r = stat_place(&p, ret_st);
-	uk__place_put(&p);
-	return r;
-}
-
-/* The kernel's struct statx; musl hides it under another name. */
-struct statx_time {
-	int64_t sec;
-	uint32_t nsec, pad;
-};
-struct statx_buf {
-	uint32_t mask, blksize;
-	uint64_t attributes;
-	uint32_t nlink, uid, gid;
-	uint16_t mode, pad;
-	uint64_t ino, size, blocks, attributes_mask;
-	struct statx_time atime, btime, ctime, mtime;
-	uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
-	uint64_t mnt_id, spare[13];
-};
-_Static_assert(sizeof(struct statx_buf) == 256, "struct statx is ABI");
-
-#define STATX_BASIC 0x7ffu
-
-static struct statx_time to_statx(const struct timespec *ts)
-{
-	return (struct statx_time){.sec = ts->tv_sec, .nsec = (uint32_t)ts->tv_nsec};
-}
-
-static int do_statx(int dirfd, const char *path, int flags, struct statx_buf *ret_x)
-{
-	struct stat st;
-	int r = do_stat(dirfd, path, flags, &st);
-
-	if (r < 0)
-		return r;
-	*ret_x = (struct statx_buf){
-		.mask = STATX_BASIC,
-		.blksize = (uint32_t)st.st_blksize,
-		.nlink = (uint32_t)st.st_nlink,
-		.uid = st.st_uid,
-		.gid = st.st_gid,
-		.mode = (uint16_t)st.st_mode,
-		.ino = st.st_ino,
-		.size = (uint64_t)st.st_size,
-		.blocks = (uint64_t)st.st_blocks,
-		.atime = to_statx(&st.st_atim),
-		.ctime = to_statx(&st.st_ctim),
-		.mtime = to_statx(&st.st_mtim),
-		.rdev_major = major(st.st_rdev),
-		.rdev_minor = minor(st.st_rdev),
-		.dev_major = major(st.st_dev),
-		.dev_minor = minor(st.st_dev),
-	};
-	return 0;
-}
-
-static int do_access(int dirfd, const char *path, int mode, int flags)
-{
-	struct stat st;
-	int r;
-
-	if (mode & ~(R_OK | W_OK | X_OK))
-		return -EINVAL;
-	r = do_stat(dirfd, path, flags, &st);
-	if (r < 0)
-		return r;
-	if (mode & W_OK && uk__fs_readonly() && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
-		return -EROFS;
-	if (mode & X_OK && S_ISREG(st.st_mode) && !(st.st_mode & 0111))
-		return -EACCES;
-	return 0;
-}
-
-static int do_statfs(const char *path, int fd, struct statfs *ret_st)
-{
-	struct uk_place p;
-	struct uk_file *f = path ? NULL : uk__fd_get(fd);
-	bool disk;
-	int r;
-
-	if (path) {
-		r = uk__path_find(AT_FDCWD, NULL, path, 0, &p);
-		if (r < 0)
-			return r;
-		disk = p.kind == UK_AT_NODE;
-		uk__place_put(&p);
-	} else {
-		if (!f)
-			return -EBADF;
-		disk = uk__file_node(f) != NULL;
-	}
-	if (disk)
-		return uk__fs_statfs(ret_st);
-	memset(ret_st, 0, sizeof(*ret_st));
-	ret_st->f_type = 0x01021994; /* tmpfs: what /dev is elsewhere */
-	ret_st->f_bsize = 4096;
-	ret_st->f_namelen = UK_NAME_MAX;
-	return 0;
-}
-
-static long do_readlink(int dirfd, const char *path, char *buf, long size)
-{
-	struct uk_place p;
-	long r;
-
-	if (size <= 0)
-		return -EINVAL;
-	r = uk__path_find(dirfd, NULL, path, UK_PATH_NOFOLLOW, &p);
-	if (r < 0)
-		return r;
-	r = p.kind == UK_AT_NODE ? uk__node_readlink(p.node, buf, (size_t)size) : -EINVAL;
-	uk__place_put(&p);
-	return r;
 }
 
 /* --- names --------------------------------------------------------------------------- */
@@ -399,7 +64,8 @@ static int do_mkdir(int dirfd, const char *path, mode_t mode)
 
 	if (r < 0)
 		return r;
-	r = is_dots(p.name) ? -EEXIST : uk__dir_mkdir(p.node, p.name, mode & 01777 & ~umask_bits);
+	r = uk__is_dots(p.name) ? -EEXIST
+				: uk__dir_mkdir(p.node, p.name, mode & 01777 & ~uk__umask());
 	uk__place_put(&p);
 	return r;
 }
@@ -415,9 +81,9 @@ static int do_mknod(int dirfd, const char *path, mode_t mode)
 	r = find_parent(dirfd, path, &p);
 	if (r < 0)
 		return r;
-	r = is_dots(p.name)
+	r = uk__is_dots(p.name)
 		    ? -EEXIST
-		    : uk__dir_create(p.node, p.name, S_IFREG | (mode & 07777 & ~umask_bits), &n);
+		    : uk__dir_create(p.node, p.name, S_IFREG | (mode & 07777 & ~uk__umask()), &n);
 	if (r == 0)
 		uk__node_put(n);
 	uk__place_put(&p);
@@ -433,7 +99,7 @@ static int do_unlink(int dirfd, const char *path, bool rmdir)
 
 	if (r < 0)
 		return r;
-	if (is_dots(p.name))
+	if (uk__is_dots(p.name))
 		r = !rmdir			? -EISDIR
 		    : strcmp(p.name, "..") == 0 ? -ENOTEMPTY
 		    : p.name[0]			? -EINVAL
@@ -464,7 +130,7 @@ static int do_symlink(const char *target, int dirfd, const char *path)
 	r = find_parent(dirfd, path, &p);
 	if (r < 0)
 		return r;
-	r = is_dots(p.name) ? -EEXIST : uk__dir_symlink(p.node, p.name, target);
+	r = uk__is_dots(p.name) ? -EEXIST : uk__dir_symlink(p.node, p.name, target);
 	uk__place_put(&p);
 	return r;
 }
@@ -481,7 +147,7 @@ static int do_link(int odir, const char *old, int ndir, const char *new, int fla
 		return r;
 	r = find_parent(ndir, new, &to);
 	if (r == 0) {
-		r = is_dots(to.name) ? -EEXIST : uk__dir_link(to.node, to.name, from.node);
+		r = uk__is_dots(to.name) ? -EEXIST : uk__dir_link(to.node, to.name, from.node);
 		uk__place_put(&to);
 	}
 	uk__place_put(&from);
@@ -500,7 +166,7 @@ static int do_rename(int odir, const char *old, int ndir, const char *new, unsig
 		return r;
 	r = find_parent(ndir, new, &to);
 	if (r == 0) {
-		if (is_dots(from.name) || is_dots(to.name))
+		if (uk__is_dots(from.name) || uk__is_dots(to.name))
 			r = -EBUSY;
 		else
 			r = uk__dir_rename(from.node, from.name, to.node, to.name,
@@ -654,49 +320,21 @@ static int do_chdir(int fd, const char *path)
 #define S(i) ((const char *)a[i])
 #define I(i) ((int)a[i])
 
-static long look_syscall(long n, const long a[6])
+static long open_syscall(long n, const long a[6])
 {
 	switch (n) {
 	case SYS_open:
-		return do_open(AT_FDCWD, S(0), I(1), (mode_t)a[2]);
+		return uk__open(AT_FDCWD, S(0), I(1), (mode_t)a[2]);
 	case SYS_openat:
-		return do_open(I(0), S(1), I(2), (mode_t)a[3]);
+		return uk__open(I(0), S(1), I(2), (mode_t)a[3]);
 	case SYS_creat:
-		return do_open(AT_FDCWD, S(0), O_CREAT | O_WRONLY | O_TRUNC, (mode_t)a[1]);
-	case SYS_stat:
-		return do_stat(AT_FDCWD, S(0), 0, (struct stat *)a[1]);
-	case SYS_lstat:
-		return do_stat(AT_FDCWD, S(0), AT_SYMLINK_NOFOLLOW, (struct stat *)a[1]);
-	case SYS_newfstatat:
-		return do_stat(I(0), S(1), I(3), (struct stat *)a[2]);
-	case SYS_statx:
-		return do_statx(I(0), S(1), I(2), (struct statx_buf *)a[4]);
-	case SYS_access:
-		return do_access(AT_FDCWD, S(0), I(1), 0);
-	case SYS_faccessat:
-		return do_access(I(0), S(1), I(2), 0);
-	case SYS_faccessat2:
-		return do_access(I(0), S(1), I(2), I(3));
-	case SYS_readlink:
-		return do_readlink(AT_FDCWD, S(0), (char *)a[1], a[2]);
-	case SYS_readlinkat:
-		return do_readlink(I(0), S(1), (char *)a[2], a[3]);
-	case SYS_statfs:
-		return do_statfs(S(0), -1, (struct statfs *)a[1]);
-	case SYS_fstatfs:
-		return do_statfs(NULL, I(0), (struct statfs *)a[1]);
+		return uk__open(AT_FDCWD, S(0), O_CREAT | O_WRONLY | O_TRUNC, (mode_t)a[1]);
 	case SYS_getcwd:
 		return uk__path_getcwd((char *)a[0], (unsigned long)a[1]);
 	case SYS_chdir:
 		return do_chdir(-1, S(0));
 	case SYS_fchdir:
 		return do_chdir(I(0), NULL);
-	case SYS_umask: {
-		mode_t old = umask_bits;
-
-		umask_bits = (mode_t)a[0] & 0777;
-		return old;
-	}
 	default:
 		return UK_NOSYS;
 	}
@@ -787,8 +425,10 @@ static long attr_syscall(long n, const long a[6])
 
 long uk__fs_syscall(long n, const long a[6])
 {
-	long r = look_syscall(n, a);
+	long r = uk__stat_syscall(n, a);
 
+	if (r == UK_NOSYS)
+		r = open_syscall(n, a);
 	if (r != UK_NOSYS)
 		return r;
 	r = name_syscall(n, a);

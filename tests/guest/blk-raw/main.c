@@ -18,9 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define DEPTH	     32
-#define BLOCK	     4096
-#define REQUESTS     1000
+#define DEPTH	 32
+#define BLOCK	 4096
+#define REQUESTS 1000
 
 static int failures;
 

@@ -437,7 +437,8 @@ static void full(void)
 	while ((n = write(fd, buf, sizeof(buf))) > 0)
 		sum += n;
 	CHECK(n == -1 && errno == ENOSPC);
-	CHECK(size_of("full") == sum && sum > (off_t)(before.f_bavail * (unsigned long)before.f_bsize) / 2);
+	CHECK(size_of("full") == sum &&
+	      sum > (off_t)(before.f_bavail * (unsigned long)before.f_bsize) / 2);
 	ERR(write(fd, buf, sizeof(buf)), ENOSPC);
 	close(fd);
 	CHECK(unlink("full") == 0);

@@ -78,8 +78,8 @@ static void compare(int i)
 			fail("read", i);
 		for (ssize_t k = 0; k < n; k++)
 			if (buf[k] != f->data[done + (size_t)k]) {
-				printf("at %zu of %zu: %x instead of %x\n", done + (size_t)k, f->len,
-				       buf[k], f->data[done + (size_t)k]);
+				printf("at %zu of %zu: %x instead of %x\n", done + (size_t)k,
+				       f->len, buf[k], f->data[done + (size_t)k]);
 				fail("content differs", i);
 			}
 		done += (size_t)n;

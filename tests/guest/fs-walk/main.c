@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * fs-walk: reads every file below /, then makes, writes and removes a few. Errors are counted and printed; it
- * is run on damaged disks, where anything may fail but nothing may crash. Argument "ro" leaves the disk alone.
+ * fs-walk: reads every file below /, then makes, writes and removes a few. Errors are counted and
+ * printed; it is run on damaged disks, where anything may fail but nothing may crash. Argument "ro"
+ * leaves the disk alone.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
 	walk("/", 0);
 	if (argc < 2 || strcmp(argv[1], "ro"))
 		change();
-	printf("walked %ld directories, %ld files, %ld bytes, %ld errors\n", dirs, files, bytes, errors);
+	printf("walked %ld directories, %ld files, %ld bytes, %ld errors\n", dirs, files, bytes,
+	       errors);
 	return 0;
 }
