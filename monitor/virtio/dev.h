@@ -29,10 +29,12 @@ struct virtio_ops {
 	uint32_t device_id;
 	/* Is this acknowledged feature set acceptable (beyond "subset of offered")? */
 	bool (*features_ok)(const struct virtio_dev *dev, uint64_t features);
-	/* DRIVER_OK was set: features and queues are final. 0 or -errno (device goes NEEDS_RESET).
+	/* NULL ok. DRIVER_OK was set: features and queues are final. 0 or -errno (device goes
+	 * NEEDS_RESET).
 	 */
 	int (*activate)(struct virtio_dev *dev);
-	/* Status 0 was written: in-flight host I/O is cancelled or waited for before this returns.
+	/* NULL ok. Status 0 was written: in-flight host I/O is cancelled or waited for before this
+	 * returns.
 	 */
 	void (*reset)(struct virtio_dev *dev);
 	/* Serve queue q as far as it goes now. Called on a doorbell, on the guest's idle exit and

@@ -95,7 +95,7 @@ static void reset(struct virtio_dev *dev)
 	/* The status goes first: whatever ops->reset completes on its way finds a device that is
 	 * not live. */
 	dev->status = 0;
-	if (dev->activated)
+	if (dev->activated && dev->ops->reset)
 		dev->ops->reset(dev);
 	dev->activated = false;
 	dev->isr = 0;
