@@ -59,7 +59,7 @@ static ssize_t transfer(struct uk_blk *b, bool write, uint64_t pos, uint8_t *p, 
 
 	while (done < len) {
 		size_t whole = (len - done) & ~(size_t)(UK_SECTOR - 1);
-		ssize_t k = (ssize_t)whole;
+		ssize_t k;
 
 		if ((pos + done) % UK_SECTOR || whole == 0)
 			k = piece(b, write, pos + done, p + done, len - done);

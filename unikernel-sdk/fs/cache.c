@@ -234,7 +234,7 @@ int uk__cache_init(struct uk_blk *disk, uint32_t block_size, uint64_t limit,
 	c.max_bufs = (uint32_t)(limit / block_size);
 	while (buckets < c.max_bufs / 2)
 		buckets *= 2;
-	c.hash = calloc(buckets, sizeof(*c.hash));
+	c.hash = calloc(buckets, sizeof(struct buf *));
 	if (!c.hash)
 		return -ENOMEM;
 	c.hash_mask = buckets - 1;

@@ -164,7 +164,7 @@ static int publish(struct uk_node *dir, const char *name, ext2_ino_t ino, struct
 	struct uk_node *n;
 	int r = uk__node_get(ino, &n), r2;
 
-	if (r < 0)
+	if (r)
 		return r;
 	n->fresh = true;
 	r = uk__dir_add_name(dir, name, ino, n->inode.i_mode);
@@ -188,7 +188,7 @@ int uk__dir_create(struct uk_node *dir, const char *name, mode_t mode, struct uk
 	errcode_t e;
 	int r = check_new(dir, name);
 
-	if (r < 0)
+	if (r)
 		return r;
 	e = new_inode(dir, mode, &ino);
 	if (!e && ext2fs_has_feature_extents(m.fs->super)) {
@@ -215,7 +215,7 @@ int uk__dir_mkdir(struct uk_node *dir, const char *name, mode_t mode)
 	errcode_t e;
 	int r = check_new(dir, name);
 
-	if (r < 0)
+	if (r)
 		return r;
 	if (dir->inode.i_links_count >= LINK_MAX_EXT2)
 		return -EMLINK;
@@ -227,7 +227,7 @@ int uk__dir_mkdir(struct uk_node *dir, const char *name, mode_t mode)
 	if (e)
 		return uk__ext2_err(e);
 	r = publish(dir, name, ino, &n);
-	if (r < 0)
+	if (r)
 		return r;
 	n->inode.i_mode = (uint16_t)(S_IFDIR | (mode & 07777));
 	uk__node_touch(n, true);
@@ -242,7 +242,7 @@ int uk__dir_symlink(struct uk_node *dir, const char *name, const char *target)
 	errcode_t e;
 	int r = check_new(dir, name);
 
-	if (r < 0)
+	if (r)
 		return r;
 	if (strlen(target) >= m.bsize)
 		return -ENAMETOOLONG;
@@ -254,7 +254,7 @@ int uk__dir_symlink(struct uk_node *dir, const char *name, const char *target)
 	if (e)
 		return uk__ext2_err(e);
 	r = publish(dir, name, ino, &n);
-	if (r < 0)
+	if (r)
 		return r;
 	uk__node_touch(n, true);
 	uk__node_put(n);
@@ -272,7 +272,7 @@ int uk__dir_link(struct uk_node *dir, const char *name, struct uk_node *n)
 	if (n->inode.i_links_count >= LINK_MAX_EXT2)
 		return -EMLINK;
 	r = check_new(dir, name);
-	if (r < 0)
+	if (r)
 		return r;
 	/* The count goes up before the name exists: too high is harmless after a crash, too low is
 	 * not. */
@@ -350,13 +350,13 @@ int uk__dir_check_removal(struct uk_node *n, bool rmdir)
 int uk__dir_unlink(struct uk_node *dir, const char *name, bool rmdir)
 {
 	struct uk_node *n;
-	uint32_t ino;
+	uint32_t ino = 0;
 	int r = uk__dir_lookup(dir, name, &ino);
 
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__node_get(ino, &n);
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__dir_check_removal(n, rmdir);
 	if (r == 0)

@@ -202,7 +202,7 @@ static ssize_t write_hole(struct uk_node *n, const struct uk_extent *hole, const
 	r = uk__node_alloc(n, hole->lblk, want, &zeroed);
 	if (r == 0)
 		r = uk__node_map(n, hole->lblk, &ext);
-	if (r < 0)
+	if (r)
 		return r;
 	if (ext.pblk == 0 || ext.unwritten)
 		return uk__ext2_err(EXT2_ET_EXTENT_INVALID_LENGTH);
@@ -231,7 +231,7 @@ static ssize_t write_at(struct uk_node *n, const uint8_t *buf, size_t len, uint6
 	if (pos / m.bsize >= UINT32_MAX - 1)
 		return -EFBIG;
 	r = uk__node_map(n, (uint32_t)(pos / m.bsize), &ext);
-	if (r < 0)
+	if (r)
 		return r;
 	if (ext.pblk == 0)
 		return write_hole(n, &ext, buf, len, in);
@@ -260,7 +260,7 @@ ssize_t uk__node_write(struct uk_node *n, const void *buf, size_t len, int64_t o
 	/* The end of the old last block becomes visible as zeroes. */
 	if (r == 0 && off > size && size % m.bsize)
 		r = uk__node_truncate(n, size);
-	if (r < 0)
+	if (r)
 		return r;
 	while (done < len) {
 		k = write_at(n, p + done, len - done, (uint64_t)off + done);

@@ -110,7 +110,7 @@ int uk__node_map(struct uk_node *n, uint32_t lblk, struct uk_extent *ret_ext)
 			return uk__ext2_err(e);
 		if (ext.pblk) {
 			r = check_block(ext.pblk, ext.len);
-			if (r < 0)
+			if (r)
 				return r;
 		}
 		n->map = ext;
@@ -218,7 +218,7 @@ static int alloc(struct uk_node *n, uint32_t lblk, uint32_t count, bool unwritte
 		/* The library rereads the inode from its table. */
 		if (r == 0)
 			r = uk__node_flush(n);
-		if (r < 0)
+		if (r)
 			return r;
 		e = try_alloc(n, lblk, count, unwritten);
 		n->map.len = 0;
@@ -242,7 +242,7 @@ int uk__node_set_written(struct uk_node *n, uint32_t lblk, uint64_t pblk)
 	errcode_t e;
 	int r = uk__node_flush(n);
 
-	if (r < 0)
+	if (r)
 		return r;
 	e = ext2fs_bmap2(m.fs, n->ino, uk__node_inode(n), NULL, BMAP_SET, lblk, NULL, &phys);
 	n->map.len = 0;
@@ -270,7 +270,7 @@ static int punch(struct uk_node *n, uint64_t first, uint64_t last)
 	errcode_t e;
 	int r = uk__node_flush(n);
 
-	if (r < 0)
+	if (r)
 		return r;
 	e = ext2fs_punch(m.fs, n->ino, uk__node_inode(n), NULL, first, last);
 	n->map.len = 0;
@@ -309,7 +309,7 @@ int uk__node_truncate(struct uk_node *n, int64_t len)
 		r = punch(n, (uint64_t)(keep / bs), ~0ULL);
 	if (r == 0)
 		r = uk__ext2_err(ext2fs_inode_size_set(m.fs, uk__node_inode(n), len));
-	if (r < 0)
+	if (r)
 		return r;
 	uk__node_touch(n, true);
 	return 0;
@@ -375,7 +375,7 @@ int uk__node_fallocate(struct uk_node *n, int mode, int64_t off, int64_t len)
 	r = uk__ext2_begin(true);
 	if (r == 0)
 		r = uk__node_flush(n);
-	if (r < 0)
+	if (r)
 		return r;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		r = keep_size ? punch_hole(n, off, len) : -EOPNOTSUPP;
@@ -397,10 +397,10 @@ int64_t uk__node_seek(struct uk_node *n, int64_t off, bool hole)
 		return -ENXIO;
 	while (off < size) {
 		uint32_t lblk = (uint32_t)((uint64_t)off / m.bsize);
-		struct uk_extent ext;
+		struct uk_extent ext = {.len = 1};
 		int r = uk__node_map(n, lblk, &ext);
 
-		if (r < 0)
+		if (r)
 			return r;
 		if ((ext.pblk == 0 || ext.unwritten) == hole)
 			return off;

@@ -138,7 +138,8 @@ static struct uk_blk *root_disk(void)
 	if (s) {
 		if (strncmp(s, "/dev/", 5) == 0)
 			s += 5;
-		if (strncmp(s, "vd", 2) || s[2] < 'a' || s[2] >= 'a' + (int)UK_BLK_MAX || s[3]) {
+		if (strncmp(s, "vd", 2) != 0 || s[2] < 'a' || s[2] >= 'a' + (int)UK_BLK_MAX ||
+		    s[3]) {
 			uk__log("mayfly.root=%s: not one of vda, vdb...", s);
 			return NULL;
 		}

@@ -83,7 +83,7 @@ static int create_in(struct uk_place *p, int flags, mode_t mode, struct uk_file 
 	if (p->slash)
 		return -EISDIR;
 	r = uk__dir_create(p->node, p->name, S_IFREG | (mode & 07777 & ~uk__umask()), &n);
-	if (r < 0)
+	if (r)
 		return r;
 	r = open_node(n, flags & ~O_TRUNC, ret_file);
 	if (r < 0)
@@ -111,7 +111,7 @@ static int open_create(int dirfd, const char *path, int flags, mode_t mode,
 		r = uk__path_find(dirfd, base, path, UK_PATH_PARENT, &p);
 		uk__node_put(base);
 		base = NULL;
-		if (r < 0)
+		if (r)
 			return r;
 		if (p.kind != UK_AT_NODE || uk__is_dots(p.name)) {
 			r = uk__path_find(AT_FDCWD, NULL, path, 0, &last);
@@ -124,6 +124,10 @@ static int open_create(int dirfd, const char *path, int flags, mode_t mode,
 			}
 			return open_place(&last, flags, ret_file);
 		}
+		uk__node_put(base);
+		base = NULL;
+		if (r)
+			return r;
 		r = uk__dir_lookup(p.node, p.name, &ino);
 		if (r == -ENOENT) {
 			r = create_in(&p, flags, mode, ret_file);
@@ -134,7 +138,7 @@ static int open_create(int dirfd, const char *path, int flags, mode_t mode,
 			r = -EEXIST;
 		if (r == 0)
 			r = uk__node_get(ino, &n);
-		if (r < 0) {
+		if (r) {
 			uk__place_put(&p);
 			return r;
 		}
@@ -179,7 +183,7 @@ long uk__open(int dirfd, const char *path, int flags, mode_t mode)
 		if (r == 0)
 			r = open_place(&p, flags, &f);
 	}
-	if (r < 0)
+	if (r)
 		return r;
 	fd = uk__fd_install(f, 0, (flags & O_CLOEXEC) != 0);
 	if (fd < 0)

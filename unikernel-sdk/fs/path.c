@@ -52,7 +52,7 @@ static int on_disk(struct uk_place *p)
 	r = uk__fs_mount();
 	if (r == 0)
 		r = uk__node_get(UK_FS_ROOT, &root);
-	if (r < 0)
+	if (r)
 		return r;
 	if (!S_ISDIR(uk__node_mode(root))) {
 		uk__node_put(root);
@@ -206,7 +206,7 @@ static int step(struct walk *w, const char *name, unsigned flags)
 		r = uk__dir_lookup(w->at.node, name, &ino);
 	if (r == 0)
 		r = uk__node_get(ino, &n);
-	if (r < 0)
+	if (r)
 		return r;
 	if (S_ISLNK(uk__node_mode(n)) && !(at_end(w->rest) && flags & UK_PATH_NOFOLLOW)) {
 		r = follow(w, n);
@@ -231,13 +231,13 @@ static int run(struct walk *w, unsigned flags)
 		if (r <= 0)
 			return r;
 		if (flags & UK_PATH_PARENT && at_end(w->rest)) {
-			strcpy(w->at.name, name);
+			memcpy(w->at.name, name, strlen(name) + 1);
 			w->at.slash = *w->rest == '/';
 			return 0;
 		}
 		w->at.slash = *w->rest == '/';
 		r = step(w, name, *w->rest == '/' ? flags & ~UK_PATH_NOFOLLOW : flags);
-		if (r < 0)
+		if (r)
 			return r;
 	}
 }
@@ -312,6 +312,6 @@ long uk__path_getcwd(char *buf, unsigned long size)
 		return uk__dir_path(cwd.node, buf, size);
 	if (size < strlen(fixed) + 1)
 		return -ERANGE;
-	strcpy(buf, fixed);
+	memcpy(buf, fixed, strlen(fixed) + 1);
 	return (long)strlen(fixed) + 1;
 }

@@ -63,7 +63,7 @@ static int do_stat(int dirfd, const char *path, int flags, struct stat *ret_st)
 		path = ".";
 	r = uk__path_find(dirfd, NULL, path, flags & AT_SYMLINK_NOFOLLOW ? UK_PATH_NOFOLLOW : 0,
 			  &p);
-	if (r < 0)
+	if (r)
 		return r;
 	r = stat_place(&p, ret_st);
 	uk__place_put(&p);
@@ -99,7 +99,7 @@ static int do_statx(int dirfd, const char *path, int flags, struct statx_buf *re
 	struct stat st;
 	int r = do_stat(dirfd, path, flags, &st);
 
-	if (r < 0)
+	if (r)
 		return r;
 	*ret_x = (struct statx_buf){
 		.mask = STATX_BASIC,
@@ -130,7 +130,7 @@ static int do_access(int dirfd, const char *path, int mode, int flags)
 	if (mode & ~(R_OK | W_OK | X_OK))
 		return -EINVAL;
 	r = do_stat(dirfd, path, flags, &st);
-	if (r < 0)
+	if (r)
 		return r;
 	if (mode & W_OK && uk__fs_readonly() && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
 		return -EROFS;
@@ -148,7 +148,7 @@ static int do_statfs(const char *path, int fd, struct statfs *ret_st)
 
 	if (path) {
 		r = uk__path_find(AT_FDCWD, NULL, path, 0, &p);
-		if (r < 0)
+		if (r)
 			return r;
 		disk = p.kind == UK_AT_NODE;
 		uk__place_put(&p);
@@ -174,7 +174,7 @@ static long do_readlink(int dirfd, const char *path, char *buf, long size)
 	if (size <= 0)
 		return -EINVAL;
 	r = uk__path_find(dirfd, NULL, path, UK_PATH_NOFOLLOW, &p);
-	if (r < 0)
+	if (r)
 		return r;
 	r = p.kind == UK_AT_NODE ? uk__node_readlink(p.node, buf, (size_t)size) : -EINVAL;
 	uk__place_put(&p);

@@ -62,7 +62,7 @@ static int do_mkdir(int dirfd, const char *path, mode_t mode)
 	struct uk_place p;
 	int r = find_parent(dirfd, path, &p);
 
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__is_dots(p.name) ? -EEXIST
 				: uk__dir_mkdir(p.node, p.name, mode & 01777 & ~uk__umask());
@@ -79,7 +79,7 @@ static int do_mknod(int dirfd, const char *path, mode_t mode)
 	if ((mode & S_IFMT) != S_IFREG && (mode & S_IFMT) != 0)
 		return -EPERM;
 	r = find_parent(dirfd, path, &p);
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__is_dots(p.name)
 		    ? -EEXIST
@@ -97,7 +97,7 @@ static int do_unlink(int dirfd, const char *path, bool rmdir)
 	uint32_t ino;
 	int r = find_parent(dirfd, path, &p);
 
-	if (r < 0)
+	if (r)
 		return r;
 	if (uk__is_dots(p.name))
 		r = !rmdir			? -EISDIR
@@ -128,7 +128,7 @@ static int do_symlink(const char *target, int dirfd, const char *path)
 	if (!target || !*target)
 		return -ENOENT;
 	r = find_parent(dirfd, path, &p);
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__is_dots(p.name) ? -EEXIST : uk__dir_symlink(p.node, p.name, target);
 	uk__place_put(&p);
@@ -143,7 +143,7 @@ static int do_link(int odir, const char *old, int ndir, const char *new, int fla
 	if (flags & ~AT_SYMLINK_FOLLOW)
 		return -EINVAL;
 	r = find_node(odir, old, flags & AT_SYMLINK_FOLLOW ? 0 : UK_PATH_NOFOLLOW, &from);
-	if (r < 0)
+	if (r)
 		return r;
 	r = find_parent(ndir, new, &to);
 	if (r == 0) {
@@ -162,7 +162,7 @@ static int do_rename(int odir, const char *old, int ndir, const char *new, unsig
 	if (flags & ~1u) /* RENAME_NOREPLACE alone */
 		return -EINVAL;
 	r = find_parent(odir, old, &from);
-	if (r < 0)
+	if (r)
 		return r;
 	r = find_parent(ndir, new, &to);
 	if (r == 0) {
@@ -206,7 +206,7 @@ static int do_chmod(int dirfd, const char *path, mode_t mode)
 	struct uk_node *n;
 	int r = node_at(dirfd, path, 0, &n);
 
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__node_chmod(n, mode);
 	uk__node_put(n);
@@ -218,7 +218,7 @@ static int do_chown(int dirfd, const char *path, uint32_t uid, uint32_t gid, boo
 	struct uk_node *n;
 	int r = node_at(dirfd, path, nofollow ? UK_PATH_NOFOLLOW : 0, &n);
 
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__node_chown(n, uid, gid);
 	uk__node_put(n);
@@ -244,7 +244,7 @@ static int do_utimes(int dirfd, const char *path, const struct timespec *times, 
 			return -EINVAL;
 	}
 	r = node_at(dirfd, path, nofollow ? UK_PATH_NOFOLLOW : 0, &n);
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__node_utimes(n, t[0], t[1]);
 	uk__node_put(n);
@@ -274,7 +274,7 @@ static int do_truncate(const char *path, int64_t len)
 	if (len < 0)
 		return -EINVAL;
 	r = find_node(AT_FDCWD, path, 0, &p);
-	if (r < 0)
+	if (r)
 		return r;
 	r = S_ISDIR(uk__node_mode(p.node))    ? -EISDIR
 	    : !S_ISREG(uk__node_mode(p.node)) ? -EINVAL
@@ -308,7 +308,7 @@ static int do_chdir(int fd, const char *path)
 		f = uk__fd_get(fd);
 		r = f ? uk__file_place(f, &p) : -EBADF;
 	}
-	if (r < 0)
+	if (r)
 		return r;
 	r = uk__path_chdir(&p);
 	uk__place_put(&p);
