@@ -165,14 +165,20 @@ static void close_all(struct jail *jail)
 		close_fd(&jail->enter_fds[i]);
 }
 
+/* The C library's word for a link, "loop" or "too many levels", would mislead. */
+static const char *reason(int r)
+{
+	return r == -ELOOP ? "a symbolic link, which is not followed" : strerror(-r);
+}
+
 static int give_up(struct jail *jail, int r, struct errtext *err)
 {
 	const struct step *s = step_at(jail->step);
 
 	if (jail->what)
-		errtext_set(err, r, "step '%s': %s: %s", s->name, jail->what, strerrordesc_np(-r));
+		errtext_set(err, r, "step '%s': %s: %s", s->name, jail->what, reason(r));
 	else
-		errtext_set(err, r, "step '%s': %s", s->name, strerrordesc_np(-r));
+		errtext_set(err, r, "step '%s': %s", s->name, reason(r));
 	close_all(jail);
 	close_fd(&jail->pidfd);
 	record_drop(jail);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * caps.c: see caps.h. User and group are changed by raw system calls: the C library's would tell
- * the threads of a process whose memory we only borrow.
+ * caps.c: see caps.h. By raw system calls: the C library's setresuid would tell the threads of a
+ * process whose memory we only borrow; libcap-ng asks /proc/PID/status first, where number 1 of a
+ * new PID namespace is the host's first process, and needs glibc, whose start costs more than the
+ * jail.
  */
 #include "jailer/caps.h"
 
-#include <cap-ng.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -20,29 +22,14 @@
 #define SET_MDWE	      65 /* PR_SET_MDWE and its flag, Linux 6.3 */
 #define MDWE_REFUSE_EXEC_GAIN 1UL
 
-/* See module.mk. */
-struct passwd *__wrap_getpwuid(uid_t uid);
-int __wrap_initgroups(const char *user, gid_t group);
-
-struct passwd *__wrap_getpwuid(uid_t uid)
+static int set_caps(uint32_t low)
 {
-	(void)uid;
-	errno = ENOSYS;
-	return NULL;
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct data[2] = {{.effective = low, .permitted = low}};
+
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
-int __wrap_initgroups(const char *user, gid_t group)
-{
-	(void)user;
-	(void)group;
-	errno = ENOSYS;
-	return -1;
-}
-
-/*
- * Not by libcap-ng, which reads /proc/PID/status first: process 1 of a new PID namespace would read
- * the host's first process there. The other four sets need no such look.
- */
 static int drop_bounding(struct jail *jail)
 {
 	int cap = 0;
@@ -78,9 +65,12 @@ int caps_drop_all(struct jail *jail)
 		r = change_user(jail);
 	if (r < 0)
 		return r;
-	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_apply(CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT) < 0)
-		return jail_blame(jail, -EPERM, "capabilities");
+	/* Effective, permitted and inheritable at once; an ambient one would be in the last two. */
+	r = set_caps(0);
+	if (r < 0)
+		return jail_blame(jail, r, "capabilities");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return jail_blame(jail, -errno, "ambient set");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return jail_blame(jail, -errno, "no_new_privs");
 	if (prctl(SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0 && errno != EINVAL)
@@ -90,8 +80,5 @@ int caps_drop_all(struct jail *jail)
 
 void caps_keep_kill(void)
 {
-	capng_clear(CAPNG_SELECT_CAPS);
-	if (capng_update(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_KILL) ==
-	    0)
-		(void)capng_apply(CAPNG_SELECT_CAPS); /* less is better, not needed */
+	(void)set_caps(1u << CAP_KILL); /* less is better, not needed */
 }

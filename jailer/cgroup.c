@@ -8,13 +8,13 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "jailer/path.h"
+#include "jailer/sys.h"
 
 static ssize_t read_at(int dir, const char *name, char *buf, size_t len)
 {
@@ -211,11 +211,11 @@ static void end_all(int dir)
 
 		if (end == p)
 			return;
-		int fd = pid > 0 ? pidfd_open((pid_t)pid, 0) : -1;
+		int fd = pid > 0 ? sys_pidfd_open((pid_t)pid) : -1;
 		if (fd < 0)
 			continue;
 		if (lists(dir, pid))
-			pidfd_send_signal(fd, SIGKILL, NULL, 0);
+			sys_pidfd_send_signal(fd, SIGKILL);
 		close(fd);
 	}
 }

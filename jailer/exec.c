@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "jailer/path.h"
+#include "jailer/sys.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -98,18 +99,13 @@ int exec_open(struct jail *jail)
 
 int exec_run(struct jail *jail)
 {
-	static char *const no_env[] = {NULL};
-	/* execveat does not write to them; its prototype is older than const. */
-	union {
-		const char *const *in;
-		char *const *out;
-	} argv = {.in = jail->plan->argv};
+	static const char *const no_env[] = {NULL};
 
 	umask(077);
 	if (sigprocmask(SIG_SETMASK, &jail->mask, NULL) < 0)
 		return -errno;
 	jail->at_exec = true;
-	execveat(jail->exec_fd, "", argv.out, no_env, AT_EMPTY_PATH);
+	sys_execveat(jail->exec_fd, jail->plan->argv, no_env);
 	jail->at_exec = false;
 	return -errno;
 }

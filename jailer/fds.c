@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "jailer/sys.h"
+
 /* A directory or an O_PATH descriptor leads back into the host's tree. */
 static int check_one(int fd)
 {
@@ -51,7 +53,7 @@ int fds_leave_named(struct jail *jail)
 	for (int fd = 0; fd < 3 && jail->null_fd >= 0; fd++)
 		if (dup2(jail->null_fd, fd) < 0)
 			return -errno;
-	if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+	if (sys_close_range_on_exec(3) < 0)
 		return -errno;
 	for (unsigned i = 0; i < o->nfds; i++)
 		if (o->fds[i].fd != jail->plan->exec_fd && fcntl(o->fds[i].fd, F_SETFD, 0) < 0)

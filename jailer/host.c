@@ -107,13 +107,12 @@ static int read_mounts(struct jail_host *h, struct errtext *err)
 
 	int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errtext_set(err, -errno, "/proc/self/mountinfo: %s", strerrordesc_np(errno));
+		return errtext_set(err, -errno, "/proc/self/mountinfo: %s", strerror(errno));
 	for (;;) {
 		ssize_t n = read(fd, buf + have, sizeof buf - 1 - have);
 
 		if (n < 0)
-			r = errtext_set(err, -errno, "/proc/self/mountinfo: %s",
-					strerrordesc_np(errno));
+			r = errtext_set(err, -errno, "/proc/self/mountinfo: %s", strerror(errno));
 		if (n <= 0)
 			break;
 		have += (size_t)n;
@@ -152,7 +151,7 @@ int host_read(struct jail_host *h, struct errtext *err)
 		h->devs[i].minor = minor(st.st_rdev);
 	}
 	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
-		return errtext_set(err, -errno, "getrlimit: %s", strerrordesc_np(errno));
+		return errtext_set(err, -errno, "getrlimit: %s", strerror(errno));
 	h->max_files = rl.rlim_max;
 	h->landlock_abi = landlock_abi();
 	return read_mounts(h, err);

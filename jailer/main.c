@@ -39,7 +39,7 @@ static int run(int ready)
 
 	reap_signals(&signals);
 	if (sigprocmask(SIG_BLOCK, &signals, &jail.mask) < 0) {
-		log_err("signals: %s", strerrordesc_np(errno));
+		log_err("signals: %s", strerror(errno));
 		return 2;
 	}
 	if (apply(&jail, &plan, &err) < 0) {
@@ -64,12 +64,12 @@ static int run_behind(void)
 	char c;
 
 	if (pipe2(fds, O_CLOEXEC) < 0) {
-		log_err("pipe: %s", strerrordesc_np(errno));
+		log_err("pipe: %s", strerror(errno));
 		return 2;
 	}
 	pid_t pid = fork();
 	if (pid < 0) {
-		log_err("fork: %s", strerrordesc_np(errno));
+		log_err("fork: %s", strerror(errno));
 		return 2;
 	}
 	if (pid == 0) {
@@ -107,9 +107,7 @@ static int answer(struct errtext *err)
 		fputs("mayfly-jailer " MAYFLY_VERSION "\n", stdout);
 	else if (opts.cleanup)
 		return record_cleanup(&opts, err);
-	return fflush(stdout)
-		       ? errtext_set(err, -EIO, "standard output: %s", strerrordesc_np(errno))
-		       : 0;
+	return fflush(stdout) ? errtext_set(err, -EIO, "standard output: %s", strerror(errno)) : 0;
 }
 
 static int prepare(struct errtext *err)
@@ -126,7 +124,7 @@ static int prepare(struct errtext *err)
 		return 0;
 	}
 	r = plan_print(&plan, opts.json, stdout);
-	return r < 0 ? errtext_set(err, r, "standard output: %s", strerrordesc_np(-r)) : 0;
+	return r < 0 ? errtext_set(err, r, "standard output: %s", strerror(-r)) : 0;
 }
 
 int main(int argc, char *argv[])

@@ -7,31 +7,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "jailer/path.h"
+#include "jailer/sys.h"
 
-#define QUIET (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+#define QUIET (SYS_ATTR_NOSUID | SYS_ATTR_NOEXEC)
 
 /* A new file system, attached nowhere. Room for names and nothing else. */
 static int make_tmpfs(struct jail *jail)
 {
 	static const char *const options[][2] = {
 		{"source", "jail"}, {"size", "64k"}, {"nr_inodes", "512"}, {"mode", "0755"}};
-	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	int fs = sys_fsopen("tmpfs");
 	int r = fs < 0 ? -errno : 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof options / sizeof options[0]; i++)
-		if (fsconfig(fs, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0)
+		if (sys_fsconfig(fs, SYS_SET_STRING, options[i][0], options[i][1]) < 0)
 			r = jail_blame(jail, -errno, options[i][0]);
-	if (r == 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (r == 0 && sys_fsconfig(fs, SYS_CREATE, NULL, NULL) < 0)
 		r = -errno;
 	if (r == 0) {
-		r = fsmount(fs, FSMOUNT_CLOEXEC, QUIET | MOUNT_ATTR_NODEV);
+		r = sys_fsmount(fs, QUIET | SYS_ATTR_NODEV);
 		if (r < 0)
 			r = -errno;
 	}
@@ -42,22 +42,20 @@ static int make_tmpfs(struct jail *jail)
 
 static int set_attr(int fd, uint64_t set, uint64_t clear)
 {
-	struct mount_attr attr = {.attr_set = set, .attr_clr = clear};
+	const struct sys_mount_attr attr = {.set = set, .clear = clear};
 
-	return mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0 ? -errno : 0;
+	return sys_mount_setattr(fd, "", SYS_EMPTY_PATH, &attr) < 0 ? -errno : 0;
 }
 
 static int attach(int mount, int at)
 {
-	return move_mount(mount, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
-		       ? -errno
-		       : 0;
+	return sys_move_mount(mount, at, "", SYS_FROM_EMPTY | SYS_TO_EMPTY) < 0 ? -errno : 0;
 }
 
 /* A mount of its own of what dir/path is, with the attributes. */
 static int clone_tree(int dir, const char *path, uint64_t set, uint64_t clear)
 {
-	int fd = open_tree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int fd = sys_open_tree_clone(dir, path);
 	if (fd < 0)
 		return -errno;
 	int r = set_attr(fd, set, clear);
@@ -77,7 +75,7 @@ static int mount_room(struct jail *jail)
 	int dir = path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return jail_blame(jail, dir, path);
-	int fd = clone_tree(dir, "", QUIET | MOUNT_ATTR_NODEV, 0);
+	int fd = clone_tree(dir, "", QUIET | SYS_ATTR_NODEV, 0);
 	close(dir);
 	int r = fd < 0 ? fd : attach(fd, jail->room_fd);
 	if (r < 0) {
@@ -97,9 +95,9 @@ static int mount_room(struct jail *jail)
  */
 int mnt_root(struct jail *jail)
 {
-	struct mount_attr private = {.propagation = MS_PRIVATE};
+	const struct sys_mount_attr private = {.propagation = SYS_PRIVATE};
 
-	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof private) < 0)
+	if (sys_mount_setattr(AT_FDCWD, "/", SYS_RECURSIVE, &private) < 0)
 		return jail_blame(jail, -errno, "propagation");
 	jail->root_fd = make_tmpfs(jail);
 	if (jail->root_fd < 0)
@@ -107,7 +105,7 @@ int mnt_root(struct jail *jail)
 	if (mkdirat(jail->root_fd, "room", 0755) < 0 || mkdirat(jail->root_fd, "dev", 0755) < 0)
 		return -errno;
 	/* On top of the root, where no path leads: it has to be somewhere for pivot_root. */
-	if (move_mount(jail->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (sys_move_mount(jail->root_fd, AT_FDCWD, "/", SYS_FROM_EMPTY) < 0)
 		return -errno;
 	jail->room_fd = path_open(jail->root_fd, "room", O_PATH | O_DIRECTORY);
 	if (jail->room_fd < 0)
@@ -173,7 +171,7 @@ static int borrow_device(int dev, const char *path, const char *name)
 	int fd = path_open(AT_FDCWD, path, O_PATH);
 	if (fd < 0)
 		return fd;
-	int r = bind_at(dev, name, false, fd, QUIET | MOUNT_ATTR_RDONLY);
+	int r = bind_at(dev, name, false, fd, QUIET | SYS_ATTR_RDONLY);
 	close(fd);
 	return r;
 }
@@ -197,7 +195,7 @@ static int make_device(const struct jail_plan *p, int root, int i, const char *p
 /* A mount of its own on /dev, the only one on which device nodes work. */
 static int mount_dev(struct jail *jail)
 {
-	int dev = clone_tree(jail->root_fd, "dev", 0, MOUNT_ATTR_NODEV);
+	int dev = clone_tree(jail->root_fd, "dev", 0, SYS_ATTR_NODEV);
 
 	if (dev < 0)
 		return dev;
@@ -229,14 +227,14 @@ int mnt_devices(struct jail *jail)
 			jail_blame(jail, r, path);
 	}
 	if (r == 0)
-		r = set_attr(dev, MOUNT_ATTR_RDONLY, 0);
+		r = set_attr(dev, SYS_ATTR_RDONLY, 0);
 	close(dev);
 	return r;
 }
 
 static int bind_one(struct jail *jail, const struct bind_opt *b)
 {
-	uint64_t attrs = QUIET | MOUNT_ATTR_NODEV | (b->ro ? MOUNT_ATTR_RDONLY : 0);
+	uint64_t attrs = QUIET | SYS_ATTR_NODEV | (b->ro ? SYS_ATTR_RDONLY : 0);
 	struct stat st;
 
 	int fd = path_open(AT_FDCWD, b->src, O_PATH);
@@ -244,7 +242,7 @@ static int bind_one(struct jail *jail, const struct bind_opt *b)
 		return jail_blame(jail, fd, b->src);
 	int r = fstat(fd, &st) < 0 ? -errno : 0;
 	if (r == 0 && S_ISBLK(st.st_mode))
-		attrs &= ~(uint64_t)MOUNT_ATTR_NODEV;
+		attrs &= ~(uint64_t)SYS_ATTR_NODEV;
 	else if (r == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		r = -EMEDIUMTYPE; /* pipes, sockets and characters are handed over open */
 	if (r < 0)
@@ -270,7 +268,7 @@ int mnt_binds(struct jail *jail)
 
 int mnt_pivot(struct jail *jail)
 {
-	int r = set_attr(jail->root_fd, MOUNT_ATTR_RDONLY, 0);
+	int r = set_attr(jail->root_fd, SYS_ATTR_RDONLY, 0);
 
 	if (r < 0)
 		return jail_blame(jail, r, "read-only root");
@@ -279,7 +277,7 @@ int mnt_pivot(struct jail *jail)
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return jail_blame(jail, -errno, "pivot_root");
 	/* The host's tree lies on top of ours now. */
-	if (umount2(".", MNT_DETACH) < 0)
+	if (sys_umount_detach(".") < 0)
 		return jail_blame(jail, -errno, "host's root");
 	if (chroot("room") < 0 || chdir("/") < 0)
 		return jail_blame(jail, -errno, "room");

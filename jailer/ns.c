@@ -6,18 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "jailer/path.h"
+#include "jailer/sys.h"
 
 #define STACK (128 << 10)
 #define OOM_SCORE_ADJ \
@@ -41,8 +40,8 @@ static int put_on(const struct jail_plan *p)
 {
 	if (!p->opts->userns || p->host->euid != 0)
 		return 0;
-	if (setgroups(0, NULL) < 0 || setresgid((gid_t)-1, p->gid, (gid_t)-1) < 0 ||
-	    setresuid((uid_t)-1, p->uid, (uid_t)-1) < 0)
+	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, -1, p->gid, -1) < 0 ||
+	    syscall(SYS_setresuid, -1, p->uid, -1) < 0)
 		return -errno;
 	/* The change made us one of those whose /proc files belong to root. Nobody can trace us all
 	 * the same: our real user is root. */
@@ -53,7 +52,7 @@ static int take_off(const struct jail_plan *p)
 {
 	if (!p->opts->userns || p->host->euid != 0)
 		return 0;
-	if (setresuid((uid_t)-1, 0, (uid_t)-1) < 0 || setresgid((gid_t)-1, 0, (gid_t)-1) < 0)
+	if (syscall(SYS_setresuid, -1, 0, -1) < 0 || syscall(SYS_setresgid, -1, 0, -1) < 0)
 		return -errno;
 	return 0;
 }
@@ -95,7 +94,7 @@ int ns_clone(struct jail *jail)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)jail->v2_fd;
 	}
-	jail->alive_fd = pidfd_open(getpid(), 0);
+	jail->alive_fd = sys_pidfd_open(getpid());
 	if (jail->alive_fd < 0)
 		return -errno;
 	int r = put_on(p);

@@ -10,13 +10,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "jailer/cgroup.h"
 #include "jailer/path.h"
 #include "lib/log.h"
+#include "jailer/sys.h"
 
 #define RECORD_MAX 16384
 
@@ -50,12 +50,12 @@ static unsigned long long start_time(long pid)
 
 static void end_process(long pid, unsigned long long start)
 {
-	int fd = pidfd_open((pid_t)pid, 0);
+	int fd = sys_pidfd_open((pid_t)pid);
 
 	if (fd < 0)
 		return;
 	if (start && start_time(pid) == start)
-		pidfd_send_signal(fd, SIGKILL, NULL, 0);
+		sys_pidfd_send_signal(fd, SIGKILL);
 	close(fd);
 }
 
@@ -234,7 +234,7 @@ void record_running(struct jail *jail)
 			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	n = snprintf(text, sizeof text, "%d\n", jail->pid);
 	if (fd < 0 || write(fd, text, (size_t)n) != n)
-		log_warn("%s: %s", name, strerrordesc_np(errno));
+		log_warn("%s: %s", name, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 }
@@ -251,7 +251,7 @@ void record_drop(struct jail *jail)
 			r = r < 0 ? r : cgroup_remove(path);
 			if (r < 0 && first == 0) {
 				first = r;
-				log_warn("%s: %s", path, strerrordesc_np(-r));
+				log_warn("%s: %s", path, strerror(-r));
 			}
 		}
 		if (first == 0)
@@ -277,8 +277,7 @@ static int cleanup_in(int dir, const char *id, const char *program, struct errte
 		unlink_record(dir, id);
 	if (fd >= 0)
 		close(fd);
-	return r < 0 ? errtext_set(err, r, "jail '%s' of %s: %s", id, program, strerrordesc_np(-r))
-		     : 0;
+	return r < 0 ? errtext_set(err, r, "jail '%s' of %s: %s", id, program, strerror(-r)) : 0;
 }
 
 static int cleanup_all(int base, const struct jail_opts *o, uid_t euid, struct errtext *err)
@@ -289,7 +288,7 @@ static int cleanup_all(int base, const struct jail_opts *o, uid_t euid, struct e
 	int first = 0;
 
 	if (!d) {
-		first = errtext_set(err, -errno, "%s", strerrordesc_np(errno));
+		first = errtext_set(err, -errno, "%s", strerror(errno));
 		close(base);
 		return first;
 	}
@@ -323,6 +322,6 @@ int record_cleanup(const struct jail_opts *o, struct errtext *err)
 	if (base < 0)
 		return errtext_set(err, base, "%.*s%s: %s", (int)bad, path,
 				   base == -EPERM ? " can be changed by another user" : "",
-				   strerrordesc_np(-base));
+				   strerror(-base));
 	return cleanup_all(base, o, euid, err);
 }

@@ -15,7 +15,7 @@ int rlimit_set(struct jail *jail)
 		const struct rlimit rl = {.rlim_cur = p->limits[i].value,
 					  .rlim_max = p->limits[i].value};
 
-		if (setrlimit((__rlimit_resource_t)p->limits[i].resource, &rl) < 0)
+		if (setrlimit(p->limits[i].resource, &rl) < 0)
 			return jail_blame(jail, -errno, p->limits[i].name);
 	}
 	return 0;

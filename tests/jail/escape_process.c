@@ -73,7 +73,6 @@ TRY(type_into_terminal, ioctl(0, TIOCSTI, "x"))
 TRY(take_terminal, ioctl(0, TIOCSCTTY, 1))
 TRY(outside_tty, open("/dev/tty", O_RDWR))
 
-
 static int write_and_run(void)
 {
 	if (prctl(66 /* PR_GET_MDWE, Linux 6.3 */, 0, 0, 0, 0) < 0)

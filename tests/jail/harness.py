@@ -87,7 +87,9 @@ class World:
         return p
 
     def mount_list(self):
-        return sorted(line.split(" ", 2)[2] for line in open("/proc/self/mountinfo"))
+        """Those that a jail could have made; others come and go."""
+        return sorted(line.split(" ", 2)[2] for line in open("/proc/self/mountinfo")
+                      if self.dir in line or " - tmpfs jail " in line)
 
     def argv(self, id, *options, exec_file=None, base=None, args=()):
         return [JAILER, "--id", id, "--exec-file", exec_file or self.probe, "--uid", str(UID), "--gid", str(UID),
@@ -137,6 +139,17 @@ def errors(result):
 
 def child_of(pid):
     return int(open(f"/proc/{pid}/task/{pid}/children").read().split()[0])
+
+
+def wait_catching(pid, sig):
+    """Until the process has a handler for the signal."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        caught = int(re.search(r"SigCgt:\t(\w+)", open(f"/proc/{pid}/status").read())[1], 16)
+        if caught >> (sig - 1) & 1:
+            return True
+        time.sleep(0.005)
+    return False
 
 
 def wait_gone(pid):

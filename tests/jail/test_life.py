@@ -110,6 +110,7 @@ def behind(w):
         ok(r.returncode == 0 and null == (option == "--daemonize"), f"{option} returns when the program runs",
            f"{r.returncode} {open(out).read()}")
         reaper = int(re.search(r"PPid:\t(\d+)", open(f"/proc/{pid}/status").read())[1])
+        wait_catching(pid, signal.SIGTERM)
         os.kill(reaper, signal.SIGTERM)
         ok(wait_gone(reaper) and not w.left("life"), f"{option}: its reaper cleans up", w.left("life"))
     r = w.run(w.argv("life", "--daemonize", "--bind", "/no/such:/x"))
@@ -203,9 +204,8 @@ def greedy_neighbour(w):
     lines = [l for l in r.stdout.decode().splitlines() if "memory bomb" in l]
     ok(len(lines) == 1 and lines[0].startswith("ok") and "SKIP" not in lines[0], "a memory bomb ends itself only", lines or r.stderr)
     ok(spin.poll() is None, "its neighbour lives")
-    spin.terminate()  # it has no handler: the first process of a namespace is not ended so
-    os.kill(child_of(spin.pid), signal.SIGKILL)
-    ok(spin.wait(DEADLINE) == 137 and not w.left("spin") and not w.left("greedy"), "nothing is left")
+    spin.terminate()
+    ok(spin.wait(DEADLINE) == 128 + 15 and not w.left("spin") and not w.left("greedy"), "SIGTERM ends a program that has no handler for it; nothing is left")
     for where, v, _ in cgroup_mounts():
         for i in range(2):
             try:
