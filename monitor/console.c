@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,11 +20,15 @@
 
 int console_open(struct console *con, const char *path)
 {
+	struct stat st;
+
 	*con = (struct console){.fd = STDOUT_FILENO, .tokens = CONSOLE_BURST};
-	if (!strcmp(path, "-"))
-		return 0;
-	con->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	return con->fd < 0 ? -errno : 0;
+	if (strcmp(path, "-"))
+		con->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (con->fd < 0)
+		return -errno;
+	con->may_block = fstat(con->fd, &st) || !S_ISREG(st.st_mode);
+	return 0;
 }
 
 void console_close(struct console *con)
@@ -51,27 +56,37 @@ static void refill(struct console *con)
 	con->refilled = now;
 }
 
+/* A pipe or terminal that says POLLOUT takes this much without blocking (pipe(7), PIPE_BUF). */
+#define CONSOLE_CHUNK 4096
+
+/* Is there room? Waits for a slow reader once, and not again until he has moved. */
+static bool writable(struct console *con)
+{
+	struct pollfd pfd = {.fd = con->fd, .events = POLLOUT};
+
+	if (!con->may_block)
+		return true;
+	if (poll(&pfd, 1, con->stalled ? 0 : CONSOLE_STALL_MS) == 1 && (pfd.revents & POLLOUT)) {
+		con->stalled = false;
+		return true;
+	}
+	con->stalled = true;
+	return false;
+}
+
 /* Bytes taken by the reader; short when he is gone or stalls. */
-static size_t write_some(int fd, const uint8_t *p, size_t len)
+static size_t write_some(struct console *con, const uint8_t *p, size_t len)
 {
 	size_t done = 0;
 
-	while (done < len) {
-		ssize_t n = write(fd, p + done, len - done);
+	while (done < len && writable(con)) {
+		size_t chunk = len - done < CONSOLE_CHUNK ? len - done : CONSOLE_CHUNK;
+		ssize_t n = write(con->fd, p + done, chunk);
 
-		if (n > 0) {
+		if (n > 0)
 			done += (size_t)n;
-			continue;
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-
-			if (poll(&pfd, 1, CONSOLE_STALL_MS) == 1 && (pfd.revents & POLLOUT))
-				continue;
-		}
-		break;
+		else if (n < 0 && errno != EINTR && errno != EAGAIN)
+			break;
 	}
 	return done;
 }
@@ -79,7 +94,7 @@ static size_t write_some(int fd, const uint8_t *p, size_t len)
 static void emit(struct console *con, const uint8_t *p, uint32_t len)
 {
 	uint32_t allowed = len < con->tokens ? len : (uint32_t)con->tokens;
-	size_t done = allowed ? write_some(con->fd, p, allowed) : 0;
+	size_t done = allowed ? write_some(con, p, allowed) : 0;
 
 	con->tokens -= allowed;
 	con->bytes += done;

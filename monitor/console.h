@@ -12,6 +12,7 @@
 #ifndef MONITOR_CONSOLE_H
 #define MONITOR_CONSOLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,9 @@ struct console {
 	uint64_t tokens;   /* bytes that may still be written now */
 	uint64_t refilled; /* ns */
 	uint64_t bytes, dropped;
-	int told; /* the user has been told about dropped output */
+	bool may_block; /* not a regular file: ask before writing */
+	bool stalled;	/* the reader was given his time and did not use it */
+	int told;	/* the user has been told about dropped output */
 };
 
 /* path: "-" = stdout, else a file that is created or appended to. -errno. */

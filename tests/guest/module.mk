@@ -22,3 +22,4 @@ GUESTS += fs-walk
 GUESTS += pie
 pie_GLDFLAGS := -static-pie
 GUESTS += crash
+GUESTS += linger
