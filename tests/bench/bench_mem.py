@@ -10,6 +10,7 @@ import time
 from common import MEM, READY_TIMEOUT, Failed, Guest, median, note, read_file, usable
 
 GREETING = "Hello from Mayfly"
+NEWLINE = b"\n"
 GUEST_BYTES = int(MEM.rstrip("M")) << 20
 GPA_IMAGE = 0x100000  # UK_GPA_IMAGE of uk_abi.h: where the image's file mapping lies in guest memory
 
@@ -62,12 +63,13 @@ class Herd:
         finally:
             os.close(w)
         seen = b""
-        while seen.count(GREETING.encode()) < n:
+        # Lines are counted, not greetings: QEMU's serial port writes byte by byte, so that they mix.
+        while seen.count(NEWLINE) < n:
             ready = select.select([self.r], [], [], READY_TIMEOUT)[0]
             data = os.read(self.r, 65536) if ready else b""
             if not data:
                 self.close()
-                raise Failed(f"only {seen.count(GREETING.encode())} of {n} VMs came up: {seen[-200:]!r}")
+                raise Failed(f"only {seen.count(NEWLINE)} of {n} VMs came up: {seen[-200:]!r}")
             seen += data
 
     def close(self):
