@@ -80,6 +80,7 @@ static void serve(struct vm *vm, struct io_set *set)
 				continue;
 			drain(set->pfd[k].fd);
 			vm->m.ioeventfd_kicks++;
+			dev->notifications++;
 			dev->ops->serve(dev, q);
 		}
 		unsigned end = i + 1 < vm->nslots ? set->doorbells[i + 1] : set->n;

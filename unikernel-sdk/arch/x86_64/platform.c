@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * platform.c: platform.h on both kinds of VMM. Ring 3, one vCPU. The console is a ring in our
- * memory that the monitor drains on every exit it takes anyway; its doorbell rings once per write(2),
- * in bursts of 16 and one a millisecond after that, so that output is prompt and a flood costs an
- * exit per 2 KiB. Under a foreign VMM the bytes go to the 16550.
+ * memory that the monitor drains on every exit it takes anyway; its doorbell rings once per
+ * write(2), in bursts of 16 and one a millisecond after that, so that output is prompt and a flood
+ * costs an exit per 2 KiB. Under a foreign VMM the bytes go to the 16550.
  */
 #include "core/platform.h"
 
@@ -17,7 +17,7 @@
 
 struct uk_boot *uk__boot;
 struct uk_shared *uk__shared;
-extern uint32_t uk__stub_mode, uk__stub_pending;
+extern uint32_t uk__stub_mode, uk__stub_crashed;
 extern uint64_t uk__stub_timer, uk__stub_rflags;
 void uk__stub_idle(void);
 _Noreturn void uk__native_start(struct uk_boot *boot);
@@ -178,11 +178,10 @@ _Noreturn void uk__platform_exit(int status)
 {
 	if (!foreign())
 		uk__mmio_w32(uk__boot->ctl + UK_CTL_EXIT, (uint32_t)status & 0xff);
-	for (;;) {
-		outb(0x501, (uint8_t)status); /* QEMU isa-debug-exit: leaves with status * 2 + 1 */
-		outb(0x64, 0xfe);	      /* i8042 reset: Firecracker, QEMU -no-reboot */
-		uk__stub_idle();
-	}
+	outb(0x501, (uint8_t)status); /* QEMU isa-debug-exit: leaves with status * 2 + 1 */
+	outb(0x64, 0xfe);	      /* i8042 reset: Firecracker */
+	uk__stub_crashed = 1;	      /* QEMU -no-reboot without either: a triple fault ends it */
+	__builtin_trap();
 }
 
 static void crash_line(const char *name, uint64_t v)

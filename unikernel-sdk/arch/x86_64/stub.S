@@ -148,13 +148,13 @@ uk__stub_end:
 /* Words that ring 3 and the stub share. */
 	.section .bss.uk_stub, "aw", @nobits
 	.balign 64
-	.globl uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_rflags, uk__stub_fault
-	.hidden uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_rflags, uk__stub_fault
+	.globl uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_rflags, uk__stub_fault, uk__stub_crashed
+	.hidden uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_rflags, uk__stub_fault, uk__stub_crashed
 uk__stub_pending: .long 0	/* an interrupt came since the last idle */
 uk__stub_mode:	.long 0		/* uk_boot.flags */
 uk__stub_timer:	.quad 0		/* TSC deadline or 1 GHz ticks; 0 = leave the timer alone */
 uk__stub_rflags: .quad 0	/* of ring 3: 2, or 0x3002 where it uses ports */
-uk__stub_crashed: .quad 0
+uk__stub_crashed: .quad 0	/* the next exception is the last: triple fault */
 uk__stub_fault:	.skip 8 * UK_FAULT_WORDS
 	.balign 16
 uk__crash_stack: .skip 4096
