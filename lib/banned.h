@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * banned.h: forced into every host source. Calls that cannot say how much room there is, or whose error
- * cannot be told from a result, are compile errors here (the idea is git's banned.h).
+ * banned.h: forced into every host source. Calls that cannot say how much room there is, or whose
+ * error cannot be told from a result, are compile errors here (the idea is git's banned.h).
  */
 #ifndef LIB_BANNED_H
 #define LIB_BANNED_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * log.c: see log.h. A line is formatted into one buffer and written with one write(2), so that lines of
- * several processes on one stderr do not mix.
+ * log.c: see log.h. A line is formatted into one buffer and written with one write(2), so that
+ * lines of several processes on one stderr do not mix.
  */
 #include "lib/log.h"
 
@@ -18,7 +18,8 @@ void log_init(const char *program, const char *id)
 	log_id = id;
 }
 
-static void log_line(const char *level, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void log_line(const char *level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 static void log_line(const char *level, const char *fmt, va_list ap)
 {
 	char buf[1024];
@@ -36,12 +37,12 @@ static void log_line(const char *level, const char *fmt, va_list ap)
 		return; /* nobody to tell */
 }
 
-#define LOG_LEVEL(level)                                                                           \
-	do {                                                                                       \
-		va_list ap;                                                                        \
-		va_start(ap, fmt);                                                                 \
-		log_line(level, fmt, ap);                                                          \
-		va_end(ap);                                                                        \
+#define LOG_LEVEL(level)                  \
+	do {                              \
+		va_list ap;               \
+		va_start(ap, fmt);        \
+		log_line(level, fmt, ap); \
+		va_end(ap);               \
 	} while (0)
 
 void log_err(const char *fmt, ...)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * log.h: one line per event on stderr, "PROGRAM[ID]: level: text". Any thread; not from signal handlers.
- * The owner of an operation logs once; the functions below it return -Exxx and stay silent.
+ * log.h: one line per event on stderr, "PROGRAM[ID]: level: text". Any thread; not from signal
+ * handlers. The owner of an operation logs once; the functions below it return -Exxx and stay
+ * silent.
  */
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
@@ -16,7 +17,8 @@ void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * A guest can provoke some messages at will. A log_once is printed the first time and counted after that.
+ * A guest can provoke some messages at will. A log_once is printed the first time and counted after
+ * that.
  */
 struct log_once {
 	uint64_t count;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * gmem.h: guest memory, and the only way from a guest-physical address to a pointer. The guest chooses the
- * addresses: every access names its length and is checked against RAM. RAM is one range [0, size).
- * Any thread. The guest may change the bytes at any time: read each field once (gmem_read), judge the copy.
+ * gmem.h: guest memory, and the only way from a guest-physical address to a pointer. The guest
+ * chooses the addresses: every access names its length and is checked against RAM. RAM is one range
+ * [0, size). Any thread. The guest may change the bytes at any time: read each field once
+ * (gmem_read), judge the copy.
  */
 #ifndef MONITOR_GMEM_H
 #define MONITOR_GMEM_H
@@ -18,7 +19,8 @@ struct gmem {
 	uint64_t size; /* bytes, page multiple */
 };
 
-/* Host pointer to [gpa, gpa + len), NULL when any of it is not RAM. len 0 is valid anywhere in RAM. */
+/* Host pointer to [gpa, gpa + len), NULL when any of it is not RAM. len 0 is valid anywhere in RAM.
+ */
 static inline void *gmem_ptr(const struct gmem *gm, gpa_t gpa, uint64_t len)
 {
 	if (gpa > gm->size || len > gm->size - gpa)

@@ -137,7 +137,7 @@ int usernet_wait_ready(struct usernet *un, const struct net_config *cfg, char *e
 	if (n <= 0) {
 		snprintf(err, errlen,
 			 "--net id=%s: " HELPER " ended before it was ready: run it with --help to "
-						"see whether it starts at all",
+			 "see whether it starts at all",
 			 cfg->id);
 		return -EPIPE;
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * fd.h: open files and the descriptor table. A file kind (console, socket, ext2 file, epoll, pipe...) is a
- * const table of operations; all return >= 0 or -errno (Linux numbers), as everything inside the library OS.
- * Pointers that come from the application are trusted: it shares our address space.
+ * fd.h: open files and the descriptor table. A file kind (console, socket, ext2 file, epoll,
+ * pipe...) is a const table of operations; all return >= 0 or -errno (Linux numbers), as everything
+ * inside the library OS. Pointers that come from the application are trusted: it shares our address
+ * space.
  */
 #ifndef UK_FD_H
 #define UK_FD_H
@@ -19,20 +20,21 @@ struct uk_file;
 
 struct uk_fops {
 	const char *name;
-	/* off >= 0: positioned (pread); off == -1: at and moving f->pos, or a stream. NULL = -EINVAL.
-	 * Honour O_NONBLOCK in f->flags; block with uk__wait(). */
+	/* off >= 0: positioned (pread); off == -1: at and moving f->pos, or a stream. NULL =
+	 * -EINVAL. Honour O_NONBLOCK in f->flags; block with uk__wait(). */
 	ssize_t (*readv)(struct uk_file *f, const struct iovec *iov, int n, int64_t off);
 	ssize_t (*writev)(struct uk_file *f, const struct iovec *iov, int n, int64_t off);
-	int64_t (*lseek)(struct uk_file *f, int64_t off, int whence); /* NULL = -ESPIPE */
-	long (*ioctl)(struct uk_file *f, unsigned long req, long arg);	  /* NULL = -ENOTTY */
+	int64_t (*lseek)(struct uk_file *f, int64_t off, int whence);  /* NULL = -ESPIPE */
+	long (*ioctl)(struct uk_file *f, unsigned long req, long arg); /* NULL = -ENOTTY */
 	int (*fstat)(struct uk_file *f, struct stat *st);
 	uint32_t (*poll)(struct uk_file *f); /* EPOLL* bits that hold now; NULL = always IN|OUT */
-	long (*getdents)(struct uk_file *f, void *buf, size_t len); /* linux_dirent64; NULL = -ENOTDIR */
-	int (*fsync)(struct uk_file *f, bool data_only);	    /* NULL = -EINVAL */
-	int (*truncate)(struct uk_file *f, int64_t len);	    /* NULL = -EINVAL */
-	void (*release)(struct uk_file *f); /* last reference gone: free priv */
-	/* The kind calls uk__file_ready() on news. Otherwise epoll asks poll() at every wait, and an
-	 * edge-triggered watch works as a level-triggered one. */
+	long (*getdents)(struct uk_file *f, void *buf,
+			 size_t len);			 /* linux_dirent64; NULL = -ENOTDIR */
+	int (*fsync)(struct uk_file *f, bool data_only); /* NULL = -EINVAL */
+	int (*truncate)(struct uk_file *f, int64_t len); /* NULL = -EINVAL */
+	void (*release)(struct uk_file *f);		 /* last reference gone: free priv */
+	/* The kind calls uk__file_ready() on news. Otherwise epoll asks poll() at every wait, and
+	 * an edge-triggered watch works as a level-triggered one. */
 	bool notifies;
 };
 
@@ -49,11 +51,12 @@ struct uk_file {
 struct uk_file *uk__file_new(const struct uk_fops *ops, int flags, void *priv);
 void uk__file_put(struct uk_file *f); /* NULL is fine */
 
-/* Something that poll() tells has newly become true of f, or more data or room came: epoll then looks at f
- * again. Cheap when nobody watches. For kinds with .notifies. */
+/* Something that poll() tells has newly become true of f, or more data or room came: epoll then
+ * looks at f again. Cheap when nobody watches. For kinds with .notifies. */
 void uk__file_ready(struct uk_file *f);
 
-/* Lowest free descriptor >= min; takes over the caller's reference on success. -EMFILE when full. */
+/* Lowest free descriptor >= min; takes over the caller's reference on success. -EMFILE when full.
+ */
 int uk__fd_install(struct uk_file *f, int min, bool cloexec);
 /* Borrowed pointer, NULL when fd is not open (-EBADF). */
 struct uk_file *uk__fd_get(int fd);

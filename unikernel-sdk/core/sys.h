@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * sys.h: system calls as plain function calls. musl's syscall_arch.h calls uk_syscall(); the core serves
- * what every program needs, and two optional modules hang on weak symbols so that hello stays small:
- * a musl call site whose number belongs to a module references uk__need_net or uk__need_fs, which
- * pulls the module's archive members in.
+ * sys.h: system calls as plain function calls. musl's syscall_arch.h calls uk_syscall(); the core
+ * serves what every program needs, and two optional modules hang on weak symbols so that hello
+ * stays small: a musl call site whose number belongs to a module references uk__need_net or
+ * uk__need_fs, which pulls the module's archive members in.
  */
 #ifndef UK_SYS_H
 #define UK_SYS_H
@@ -29,8 +29,8 @@ _Noreturn void uk__exit(int status);
 /* File mode bits that new files do not get (umask). */
 unsigned uk__umask(void);
 
-/* The value of a "mayfly.NAME=" word of the command line before "--", NULL when absent. Used for settings
- * such as mayfly.ip=, mayfly.root=, mayfly.cache=. The string lives as long as the VM. */
+/* The value of a "mayfly.NAME=" word of the command line before "--", NULL when absent. Used for
+ * settings such as mayfly.ip=, mayfly.root=, mayfly.cache=. The string lives as long as the VM. */
 const char *uk__setting(const char *name);
 
 /* len random bytes from the seeded generator (ChaCha20), never blocks. */

@@ -33,8 +33,9 @@ struct uk_note {
 	uint32_t flags;		/* UK_NOTE_* */
 	uint32_t reserved;	/* 0 */
 };
-#define UK_NOTE_RELOCATES 0x1u /* a static-PIE that relocates itself: may be placed at any page. (The linker calls
-				  a PIE that is linked above 0 ET_EXEC, so e_type does not tell.) */
+#define UK_NOTE_RELOCATES                                                                        \
+	0x1u /* a static-PIE that relocates itself: may be placed at any page. (The linker calls \
+		a PIE that is linked above 0 ET_EXEC, so e_type does not tell.) */
 
 /* Guest-physical layout that the monitor builds. Virtual addresses equal physical ones but for the
  * image of a randomised static-PIE and for the MMIO window. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.h: what libext2fs' configure would find out about our sysroot. No threads, no host system calls.
+ * config.h: what libext2fs' configure would find out about our sysroot. No threads, no host system
+ * calls.
  */
 #define HAVE_ERRNO_H	 1
 #define HAVE_STRNLEN	 1
