@@ -26,6 +26,7 @@ packages() {
 	build  libglib2.0-dev          libslirp's own dependency, at link time
 	build  libseccomp-dev          compiles the seccomp filters at build time
 	build  pkg-config              finds them
+	build  musl-dev                libc of the jailer, whose start it halves
 	run    e2fsprogs               mke2fs -d: a disk image from a folder, without root
 	check  libcriterion-dev        unit tests
 	check  clang                   fuzzers
