@@ -61,7 +61,9 @@ $(SDK_LIBMAYFLY): $$(call guest_objs,$$(GUEST_SRCS)) $$(call list_stamp,guest-sr
 list_stamp = $(shell mkdir -p $(O)/.flags; printf '%s' '$(2)' | cmp -s - $(O)/.flags/$(1) || printf '%s' '$(2)' >$(O)/.flags/$(1))$(O)/.flags/$(1)
 
 # The stamps above are made while make runs, behind the back of its directory cache.
-$(O)/.flags/image-% $(O)/.flags/guest-%: ;
+$(O)/.flags/image-%: ;
+$(O)/.flags/guest-%: ;
+.PRECIOUS: $(O)/.flags/image-% $(O)/.flags/guest-%
 
 # Images: NAME_GCFLAGS compiles, NAME_GLDFLAGS links. Native: the same sources as a Linux process.
 IMAGE_CFLAGS := -O2 $(WARN)
