@@ -18,6 +18,7 @@ deps: ## install the Debian packages that build, run and check need
 	$(Q)scripts/deps.sh
 run: ## serve examples/site (SITE=dir) on http://localhost:8080 (PORT=n) from a VM
 	$(Q)scripts/deps.sh build run
+	$(Q)$(MAKE) -j$$(nproc) $(RUN_ALL)
 	$(Q)$(MAKE) run-now
 .PHONY: run-now
 .SECONDEXPANSION:
@@ -25,6 +26,7 @@ run-now: $$(RUN_ALL)
 	$(Q)scripts/run.sh $(O) '$(SITE)' '$(PORT)'
 check: ## build and run all tests
 	$(Q)scripts/deps.sh build run check
+	$(Q)$(MAKE) -j$$(nproc) check-build
 	$(Q)$(MAKE) check-now
 check-hw: ## all guest tests in a Debian kernel with kvm_amd under QEMU TCG
 	$(Q)scripts/deps.sh build run check

@@ -4,9 +4,10 @@ CHECKS += check-headers-host check-headers-guest check-unit check-guests check-h
 GUEST_RUN = tests/guest/run.py -O $(O)
 HW_LANE = build/hw/initrd
 
-.PHONY: check-now check-hw-now check-unit check-guests check-hw-short check-kvm hw-lane
+.PHONY: check-build check-now check-hw-now check-unit check-guests check-hw-short check-kvm hw-lane
 .SECONDEXPANSION:
-check-now: all $$(UNIT_BINS) $$(FUZZ_BINS) hw-lane
+check-build: all $$(UNIT_BINS) $$(FUZZ_BINS) hw-lane
+check-now: check-build
 	$(Q)tests/check.py '$(MAKE)' $(CHECKS)
 check-hw-now: all hw-lane
 	$(Q)tests/check.py '$(MAKE)' check-hw-full check-hw-qemu
