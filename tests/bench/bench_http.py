@@ -7,9 +7,10 @@ other end. Three servers run all the time; wrk visits one after the other, round
 
 import os
 import re
+import shutil
 import subprocess
 
-from common import MAC, Failed, Guest, median, need, note, run, usable
+from common import MAC, Failed, Guest, in_hw_lane, median, need, note, run, usable
 
 READY = "listening on"
 # (row, connections, file)
@@ -41,6 +42,11 @@ class Net:
             run(["ip", "-n", self.client, "addr", "add", f"{NETS[name]}.1/24", "dev", tap])
             run(["ip", "-n", self.client, "link", "set", tap, "up"])
         net = NETS["native_veth"]
+        # Not every kernel loads it by itself. Should it be missing altogether, `ip` says so.
+        for modprobe in (["modprobe"], ["busybox", "modprobe"]):
+            if shutil.which(modprobe[0]):
+                subprocess.run([*modprobe, "-q", "veth"], stderr=subprocess.DEVNULL, check=False)
+                break
         run(["ip", "-n", self.client, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", self.server])
         for ns, host in ((self.client, 1), (self.server, 2)):
             run(["ip", "-n", ns, "addr", "add", f"{net}.{host}/24", "dev", "veth0"])
@@ -61,6 +67,7 @@ def make_site(b):
         with open(f"{site}/{name}", "wb") as f:
             f.write(os.urandom(size))
     run(["scripts/mkdisk.sh", site, disk])
+    shutil.copyfile(disk, disk + ".qemu")  # each VMM locks its disk
     return site, disk
 
 
@@ -70,7 +77,7 @@ def servers(b, net, site, disk):
     line = {n: f"mayfly.ip={ip}.2/24 mayfly.gw={ip}.1 -- -p 80 -c 128" for n, ip in NETS.items()}
     ours = b.monitor(httpd, "--block", f"id=root,path={disk},ro", "--net", f"id=eth0,tap=tap0,mac={MAC}",
                      cmdline=line["ours"])
-    qemu = b.qemu(httpd, "-drive", f"if=none,id=root,format=raw,file={disk},readonly=on",
+    qemu = b.qemu(httpd, "-drive", f"if=none,id=root,format=raw,file={disk}.qemu,readonly=on",
                   "-device", "virtio-blk-device,drive=root",
                   "-netdev", "tap,id=eth0,ifname=tap1,script=no,downscript=no,vnet_hdr=on",
                   "-device", f"virtio-net-device,netdev=eth0,mac={MAC}", cmdline=line["qemu_microvm"])
@@ -110,10 +117,12 @@ def wrk(net, name, conns, file, seconds):
 
 def measure(b, net, names, row, conns, file):
     rounds = max(3, b.rounds // 5)
+    # Long enough for every connection to finish several files.
+    seconds = (2 if file == "1m" else 1) * (5 if in_hw_lane() else 1)
     got = {name: [] for name in names}
     for r in range(rounds + 1):  # the first one warms caches up and is not counted
         for name in names:
-            result = wrk(net, name, conns, file, 1)
+            result = wrk(net, name, conns, file, seconds)
             if r:
                 got[name].append(result)
     for what, unit, suffix in (("rps", "req/s", ""), ("p50", "us", ".p50"), ("p99", "us", ".p99")):
