@@ -41,7 +41,7 @@ $(E2FS_GEN)/punch.c: $(E2FS_STAMP)
 	$(Q)sed 's/(free_start + free_count) >= ext2fs_blocks_count/(free_start + free_count) > ext2fs_blocks_count/' \
 		$(E2FS_SRC)/lib/ext2fs/punch.c >$@ && grep -q 'free_count) > ext2fs_blocks_count' $@
 $(O)/sdk/obj/e2fs/punch.o: $(E2FS_GEN)/punch.c
-$(E2FS_OBJS): $(O)/sdk/obj/e2fs/%.o: $(E2FS_STAMP) $(E2FS_HEADERS) $(O)/.flags/guest | $(SDK_HEADERS)
+$(E2FS_OBJS): $(O)/sdk/obj/e2fs/%.o: $(E2FS_STAMP) $(E2FS_HEADERS) $(O)/.flags/guest | $(O)/sdk/include/stdio.h
 	@mkdir -p $(@D)
 	$(call say,GUESTCC,e2fsprogs/$*.c)
 	$(Q)$(CC) $(E2FS_CFLAGS) -c $(or $(filter $(E2FS_GEN)/%.c,$^),$(E2FS_SRC)/lib/ext2fs/$*.c) -o $@
