@@ -28,11 +28,12 @@
 #define MTU	1500
 #define MTU_MIN 576
 
-#define RING_SIZE    256
+#define RING_SIZE	  256
 /* A 64 KiB packet of GUEST_TSO takes 33 buffers: with fewer than this in the ring it would never
  * fit. */
-#define MIN_BUFS_TSO 64u
-#define MIN_BUFS     16u
+#define MIN_BUFS_RING_TSO 40u
+#define MIN_BUFS_TSO	  64u
+#define MIN_BUFS	  16u
 
 _Static_assert(sizeof(struct uk_nic_hdr) == UK_NIC_HDR, "virtio 1.2, 5.1.6");
 _Static_assert(sizeof(struct uk_rxbuf) == UK_NIC_BUF, "two buffers a page");
@@ -149,8 +150,8 @@ void uk__nic_refill(struct uk_nic *nic)
 			break;
 		sg = (struct uk_sg){.p = buf->data, .len = sizeof(buf->data)};
 		if (uk__vq_add(&nic->rx, &sg, 0, 1, buf) < 0) {
-			buf->nic = nic;
-			uk__nic_rx_done(buf);
+			buf->next = nic->spare;
+			nic->spare = buf;
 			break;
 		}
 		nic->posted++;
@@ -166,6 +167,7 @@ struct uk_rxbuf *uk__nic_rx(struct uk_nic *nic, uint32_t *ret_len)
 		return NULL;
 	buf->nic = nic;
 	nic->posted--;
+	nic->lent++;
 	/* A burst nearly emptied the ring: the next one shall find more. */
 	if (nic->posted < nic->target / 4 && nic->target < nic->rx.size &&
 	    nic->target * 3 / 2 <= nic->max)
@@ -176,11 +178,16 @@ struct uk_rxbuf *uk__nic_rx(struct uk_nic *nic, uint32_t *ret_len)
 
 void uk__nic_rx_done(struct uk_rxbuf *buf)
 {
-	buf->next = buf->nic->spare;
-	buf->nic->spare = buf;
+	struct uk_nic *nic = buf->nic;
+
+	nic->lent--;
+	buf->next = nic->spare;
+	nic->spare = buf;
 }
 
 bool uk__nic_rx_tight(const struct uk_nic *nic)
 {
-	return !nic->spare && !nic->fresh && nic->total >= nic->max;
+	unsigned keep = nic->mrg ? MIN_BUFS_RING_TSO : MIN_BUFS / 2;
+
+	return nic->lent + keep > nic->max;
 }

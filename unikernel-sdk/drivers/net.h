@@ -41,6 +41,7 @@ struct uk_nic {
 	struct uk_rxbuf *spare;			/* neither posted nor lent */
 	struct uk_rxbuf *fresh;			/* never used: half of a page */
 	unsigned posted, target; /* buffers in the ring, and how many there should be */
+	unsigned lent;		 /* with the stack */
 	unsigned total, max;	 /* buffers that exist, and may exist */
 };
 
@@ -54,7 +55,8 @@ struct uk_rxbuf *uk__nic_rx(struct uk_nic *nic, uint32_t *ret_len);
 void uk__nic_rx_done(struct uk_rxbuf *buf);
 /* Post spare buffers up to the target, making new ones while that is allowed. */
 void uk__nic_refill(struct uk_nic *nic);
-/* True when so many buffers are lent that the caller should copy and give them back. */
+/* True when so many buffers are lent that the ring may run dry: copy or drop, and give them back.
+ */
 bool uk__nic_rx_tight(const struct uk_nic *nic);
 
 #endif

@@ -49,7 +49,8 @@ static struct class classes[] = {
 #define LARGE	  0x4c415247u
 #define SMALL_MAX 256u
 
-static size_t cap, taken, inuse; /* bytes: bound, from the page allocator, in chunks handed out */
+/* bytes: bound, from the page allocator, in chunks handed out, of these for received data */
+static size_t cap, taken, inuse, rx_held;
 static uint64_t frees;
 
 void uk__net_mem_init(size_t bytes)
@@ -57,16 +58,32 @@ void uk__net_mem_init(size_t bytes)
 	cap = bytes;
 }
 
+/* Half for what is sent, three eighths for copies of what was received, the rest for control
+ * structures and for the little that everybody may always have. */
 size_t uk__net_mem_room(void)
 {
-	size_t keep = cap / 4;
+	size_t used = inuse - rx_held;
 
-	return inuse + keep < cap ? cap - keep - inuse : 0;
+	return used < cap / 2 ? cap / 2 - used : 0;
 }
 
-size_t uk__net_mem_cap(void)
+void *uk__net_rx_alloc(size_t len, bool fair)
 {
-	return cap;
+	void *p;
+
+	if (!fair && rx_held >= cap / 8 * 3)
+		return NULL;
+	rx_held -= inuse;
+	p = uk__net_alloc(len);
+	rx_held += inuse;
+	return p;
+}
+
+void uk__net_rx_free(void *p)
+{
+	rx_held -= inuse;
+	uk__net_free(p);
+	rx_held += inuse;
 }
 
 uint64_t uk__net_mem_frees(void)

@@ -112,6 +112,7 @@ void uk__net_memory(void)
 	uint64_t mem = uk__boot->mem_size;
 	uint64_t heap = mem / 4 < (64u << 20) ? mem / 4 : 64u << 20;
 	uint32_t buf = mem >= (64u << 20) ? 256u << 10 : 64u << 10;
+	uint32_t wnd = (uint32_t)(heap / 128);
 
 	if (rx_bufs)
 		return;
@@ -119,7 +120,13 @@ void uk__net_memory(void)
 	uk__net_mem_init(heap);
 	if (buf > heap / 8)
 		buf = (uint32_t)(heap / 8);
-	uk__tcp_wnd = size_setting("rcvbuf", buf);
+	/* What is promised to 64 connections that nobody reads from is about what there is for it.
+	 */
+	if (wnd > 256u << 10)
+		wnd = 256u << 10;
+	if (wnd < 8u << 10)
+		wnd = 8u << 10;
+	uk__tcp_wnd = size_setting("rcvbuf", wnd);
 	uk__tcp_snd_buf = size_setting("sndbuf", buf);
 	/* A packet that the device merged takes 33 buffers: less than that would never keep one. */
 	uk__tcp_ooseq_pbufs = rx_bufs / 4 < 48 ? 48 : 128;

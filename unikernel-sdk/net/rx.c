@@ -11,9 +11,14 @@
 
 #include "lwip/pbuf.h"
 #include "net/mem.h"
+#include "net/sock.h"
 #include "net/timers.h"
 
-#define ETH_HDR 14u
+#define ETH_HDR	       14u
+#define PIECE	       1520u /* headers and a full segment */
+#define PROTO_TCP      6
+#define PROTO_UDP      17
+#define PROTO_FRAGMENT 44
 
 _Static_assert(sizeof(struct pbuf_custom) <= sizeof(((struct uk_rxbuf *)0)->owner), "pbuf fits");
 
@@ -61,15 +66,85 @@ static void set_checks(struct uk_nif *nif, uint8_t flags)
 		nif->netif.chksum_flags |= checks;
 }
 
-static struct pbuf *to_heap(struct pbuf *p)
-{
-	struct pbuf *copy = NULL;
+/* What becomes of a packet when receive buffers run short. */
+enum keep { PASS, COPY, COPY_FAIR };
 
-	/* Half of the heap stays for sending: an application that does not read may still write. */
-	if (uk__net_mem_room() > uk__net_mem_cap() / 2)
-		copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+/* May lwIP or a socket hold on to it? Everything else (ARP, acknowledgements, ICMP) is freed at
+ * once and must get through, since it is what frees memory. Data for a connection that has next to
+ * nothing to read may use the last of the heap, so that those who do not read cannot starve it. */
+static enum keep keep_of(const struct pbuf *p)
+{
+	const uint8_t *eth = p->payload, *ip = eth + ETH_HDR;
+	unsigned type = (unsigned)eth[12] << 8 | eth[13], proto, at, len, head;
+	bool v6 = type == 0x86dd;
+
+	if (type == 0x0800 && p->len >= ETH_HDR + 20u) {
+		if ((ip[6] & 0x3f) || ip[7]) /* a fragment */
+			return COPY;
+		proto = ip[9];
+		at = (ip[0] & 15u) * 4;
+		len = (unsigned)ip[2] << 8 | ip[3];
+	} else if (v6 && p->len >= ETH_HDR + 40u) {
+		proto = ip[6];
+		at = 40;
+		len = 40 + ((unsigned)ip[4] << 8 | ip[5]);
+	} else {
+		return PASS;
+	}
+	if (proto != PROTO_TCP || p->len < ETH_HDR + at + 20u)
+		return proto == PROTO_UDP || proto == PROTO_FRAGMENT ? COPY : PASS;
+	head = at + (ip[at + 12] >> 4) * 4u;
+	if (len <= head)
+		return PASS;
+	return uk__tcp_starved(ip + (v6 ? 8 : 12), v6, ip + at, len - head) ? COPY_FAIR : COPY;
+}
+
+struct copy {
+	struct pbuf_custom pc;
+	uint8_t data[PIECE];
+};
+
+static void free_copy(struct pbuf *p)
+{
+	uk__net_rx_free(p);
+}
+
+static struct pbuf *new_copy(u16_t len, bool fair)
+{
+	struct copy *c = uk__net_rx_alloc(offsetof(struct copy, data) + len, fair);
+
+	if (!c)
+		return NULL;
+	c->pc.custom_free_function = free_copy;
+	return pbuf_alloced_custom(PBUF_RAW, len, PBUF_REF, &c->pc, c->data, len);
+}
+
+/* A copy in pieces: one block for a merged packet might be hard to find. NULL when memory is short.
+ */
+static struct pbuf *to_heap(struct pbuf *p, bool fair)
+{
+	struct pbuf *head = NULL;
+	u16_t at = 0;
+
+	while (at < p->tot_len) {
+		unsigned left = (unsigned)(p->tot_len - at);
+		u16_t n = (u16_t)(left < PIECE ? left : PIECE);
+		struct pbuf *q = new_copy(n, fair);
+
+		if (!q)
+			break;
+		at = (u16_t)(at + pbuf_copy_partial(p, q->payload, n, at));
+		if (head)
+			pbuf_cat(head, q);
+		else
+			head = q;
+	}
+	if (head && head->tot_len < p->tot_len) {
+		pbuf_free(head);
+		head = NULL;
+	}
 	pbuf_free(p);
-	return copy;
+	return head;
 }
 
 static void one(struct uk_nif *nif, struct uk_rxbuf *buf, uint32_t len)
@@ -87,8 +162,12 @@ static void one(struct uk_nif *nif, struct uk_rxbuf *buf, uint32_t len)
 		pbuf_free(p);
 		return;
 	}
-	if (uk__nic_rx_tight(&nif->nic))
-		p = to_heap(p);
+	if (uk__nic_rx_tight(&nif->nic)) {
+		enum keep k = keep_of(p);
+
+		if (k != PASS)
+			p = to_heap(p, k == COPY_FAIR);
+	}
 	if (!p)
 		return;
 	set_checks(nif, hdr.flags);

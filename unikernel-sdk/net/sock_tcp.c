@@ -17,7 +17,8 @@
 #include "platform.h"
 #include "wait.h"
 
-#define BACKLOG_MAX 255
+#define BACKLOG_MAX   255
+#define RX_FAIR_SHARE 4096u
 
 static const struct uk_sock_ops tcp_ops;
 
@@ -586,6 +587,25 @@ int uk__tcp_new(int domain, struct uk_sock **ret_sock)
 		return -ENOBUFS;
 	*ret_sock = &t->s;
 	return 0;
+}
+
+bool uk__tcp_starved(const uint8_t *src_ip, bool v6, const uint8_t *tcp, unsigned payload)
+{
+	u16_t remote = (u16_t)(tcp[0] << 8 | tcp[1]), local = (u16_t)(tcp[2] << 8 | tcp[3]);
+
+	if (payload > RX_FAIR_SHARE)
+		return false;
+	for (const struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
+		const struct uk_tcp *t = p->callback_arg;
+
+		if (p->remote_port != remote || p->local_port != local || p->state < ESTABLISHED ||
+		    v6 != IP_IS_V6_VAL(p->remote_ip) || p->recv != uk__tcp_on_recv || p->ooseq)
+			continue;
+		/* The address is first in both forms. */
+		if (memcmp(&p->remote_ip, src_ip, v6 ? 16 : 4) == 0)
+			return t->rx_bytes + payload <= RX_FAIR_SHARE;
+	}
+	return false;
 }
 
 void uk__tcp_icmp(uint16_t local_port, const ip_addr_t *remote, uint16_t port, int err)

@@ -50,7 +50,7 @@ static void on_recv(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
 
 	(void)pcb;
 	if (!(u->s.shut & UK_SHUT_RD) && u->queued + p->tot_len <= u->s.rcvbuf &&
-	    uk__net_mem_room() > uk__net_mem_cap() / 4)
+	    uk__net_mem_room() > 0)
 		d = uk__net_alloc(sizeof(*d));
 	if (!d) {
 		pbuf_free(p);

@@ -105,6 +105,42 @@ def at_once(host, n):
     return ok
 
 
+def under_pressure(host, n, size):
+    """n clients send and do not read, until the guest can take no more; others must still be served, and in the end
+    everything must come back."""
+    data = os.urandom(size)
+    conns = [socket.create_connection((host, 7), timeout=TIMEOUT) for _ in range(n)]
+    stuffed = threading.Semaphore(0)
+
+    def send(s):
+        left = memoryview(data)
+        s.settimeout(1)
+        try:
+            while left:
+                left = left[s.send(left) :]
+        except TimeoutError:
+            pass
+        s.settimeout(3 * TIMEOUT)
+        stuffed.release()  # the guest is full, or took everything: go on when the reader has begun
+        s.sendall(left)
+        s.shutdown(socket.SHUT_WR)
+
+    threads = [threading.Thread(target=send, args=(s,), daemon=True) for s in conns]
+    for t in threads:
+        t.start()
+    for _ in conns:
+        stuffed.acquire()
+    ok = echo_tcp(host, 1000)
+    for s, t in zip(conns, threads):
+        got = b""
+        while block := s.recv(1 << 18):
+            got += block
+        ok &= got == data
+        t.join()
+        s.close()
+    return ok
+
+
 def refused(host):
     try:
         socket.create_connection((host, 9), timeout=TIMEOUT).close()
@@ -126,6 +162,7 @@ def main():
             check(f"{host}: a closed port refuses", refused(host))
         check("1000 requests on one connection", many_requests(HOSTS[0], 1000))
         check("64 connections at once", at_once(HOSTS[0], 64))
+        check("48 clients that do not read", under_pressure(HOSTS[0], 48, 400000))
         size = (8 if small else 64) << 20
         check(f"a body of {size >> 20} MiB", fetch(HOSTS[0], size))
         check("a body of 3 MB by IPv6", fetch(HOSTS[1], 3000000))

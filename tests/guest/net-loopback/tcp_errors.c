@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -112,6 +113,31 @@ static void reset_by_linger(void)
 	close(fd[1]);
 }
 
+static volatile sig_atomic_t pipes;
+
+static void on_pipe(int sig)
+{
+	(void)sig;
+	pipes++;
+}
+
+/* SIGPIPE comes once a write, and not at all with MSG_NOSIGNAL. */
+static void broken_pipe(void)
+{
+	int fd[2];
+
+	signal(SIGPIPE, on_pipe);
+	tcp_pair(AF_INET, fd);
+	CHECK(shutdown(fd[0], SHUT_WR) == 0);
+	CHECK_ERR(write(fd[0], "x", 1), EPIPE);
+	CHECK(pipes == 1);
+	CHECK_ERR(send(fd[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(pipes == 1);
+	signal(SIGPIPE, SIG_IGN);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static void not_connected(void)
 {
 	struct pollfd p;
@@ -135,5 +161,6 @@ void test_tcp_errors(void)
 	reuse();
 	reset_by_close();
 	reset_by_linger();
+	broken_pipe();
 	not_connected();
 }
