@@ -147,7 +147,7 @@ static int turn(struct server *s)
 		if (s->store.failed)
 			return -EIO;
 		for (struct session *c = s->sessions; c; c = c->next)
-			session_write(c);
+			did |= session_write(c);
 	} while (did);
 	return 0;
 }

@@ -293,7 +293,7 @@ bool session_run(struct session *c, struct store *s)
 {
 	bool did = false;
 
-	while (c->in.len && !c->closing && !c->broken && c->out.len - c->sent < KV_OUT_HIGH) {
+	while (c->in.len && !c->closing && !c->broken && c->out.len < KV_OUT_HIGH) {
 		size_t used;
 
 		/* An empty line is no command, so the line end behind a skipped value needs no
@@ -342,20 +342,23 @@ void session_read(struct session *c)
 	}
 }
 
-void session_write(struct session *c)
+bool session_write(struct session *c)
 {
-	while (c->sent < c->out.len && !c->broken) {
-		ssize_t n = send(c->fd, c->out.p + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
+	size_t sent = 0;
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n < 0)
+	while (sent < c->out.len && !c->broken) {
+		ssize_t n = send(c->fd, c->out.p + sent, c->out.len - sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			c->broken = true;
-		else
-			c->sent += (size_t)n;
+		if (n < 0)
+			break;
+		sent += (size_t)n;
 	}
-	consume(&c->out, c->out.len);
-	c->sent = 0;
+	/* What is sent makes room at once: a reply needs all of KV_OUT_MAX behind KV_OUT_HIGH. */
+	if (sent)
+		consume(&c->out, sent);
+	return sent;
 }
 
 void session_free(struct session *c)

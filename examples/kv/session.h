@@ -45,7 +45,6 @@ struct session {
 	bool broken;	/* close at once */
 	uint64_t skip;	/* bytes of an oversized value still to be thrown away */
 	struct bytes in, out;
-	size_t sent; /* bytes of out */
 };
 
 /* Serves commands from the input until there is none complete or the replies reach KV_OUT_HIGH.
@@ -55,8 +54,9 @@ bool session_run(struct session *c, struct store *s);
 /* Reads what the socket has, as far as there is room. */
 void session_read(struct session *c);
 
-/* Sends replies until they are out or the socket blocks. */
-void session_write(struct session *c);
+/* Sends replies until they are out or the socket blocks. True when anything went out: there may be
+ * room for commands to run. */
+bool session_write(struct session *c);
 
 void session_free(struct session *c);
 
