@@ -84,6 +84,10 @@ static int create_memory(struct vm *vm, char *err, size_t errlen)
 	if (p == MAP_FAILED)
 		return kvm_error(err, errlen, "--mem: cannot reserve guest memory");
 	vm->gm = (struct gmem){.base = p, .size = size};
+	/* Where the host hands out huge pages unasked, one touched page would cost (and clear) 2
+	 * MiB, or not, as the address falls. Kernels without THP refuse: nothing to switch off
+	 * then. */
+	(void)madvise(p, size, MADV_NOHUGEPAGE);
 	return 0;
 }
 
