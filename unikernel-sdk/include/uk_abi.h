@@ -74,6 +74,14 @@ struct uk_note {
 		 host CLOCK_MONOTONIC (in ns, as UK_SHARED time base) reaches the value; 0 = do \
 		 not sleep, UINT64_MAX = no deadline. A stop request ends the sleep at once */
 
+#define UK_CTL_FREEZE                                                                           \
+	0x20u /* 64, W: GPA of a page-aligned struct uk_restore. "I am initialised, have no I/O \
+		 in flight and have drawn no secret": the moment to snapshot. The monitor fills \
+		 the page before the guest goes on, each time it goes on from here */
+#define UK_CTL_REPLY                                                                             \
+	0x28u /* 64, W: GPA of a struct uk_reply: the answer to the request handed in at FREEZE. \
+		 In a VM that serves requests this does not return: the VM is rewound to FREEZE */
+
 /* struct uk_boot.flags */
 #define UK_BOOT_IDLE_EXIT 0x1u /* idle through UK_CTL_IDLE; otherwise STI;HLT in the stub */
 #define UK_BOOT_X2APIC	  0x2u /* LAPIC by MSR; otherwise by MMIO at 0xfee00000 */
@@ -139,6 +147,51 @@ struct uk_fault {
 	uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 
+/* Why the guest goes on from UK_CTL_FREEZE. */
+enum uk_why {
+	UK_WHY_NOTHING,	 /* nobody wanted a snapshot here; all is as before */
+	UK_WHY_ORIGINAL, /* a snapshot was taken, this is the VM it was taken of */
+	UK_WHY_CLONE,	 /* restored from it, perhaps beside others */
+	UK_WHY_REWOUND	 /* gone back to it in place */
+};
+
+struct uk_restore_dev {
+	uint8_t mac[6];
+	uint8_t has_mac, has_ip4;
+	uint32_t ip4, gw4, dns4; /* host order, 0 = none */
+	uint32_t prefix4;	 /* 0..32 */
+};
+
+/*
+ * The page of UK_CTL_FREEZE. The guest fills in the first part before the exit, the monitor the
+ * rest: what a clone needs to be somebody else.
+ */
+struct uk_restore {
+	uint32_t magic;	  /* guest: UK_RESTORE_MAGIC */
+	uint32_t version; /* guest: UK_ABI_VERSION */
+	uint64_t req_gpa; /* guest: buffer for a request, 0 = this program takes none */
+	uint64_t req_cap; /* guest: bytes */
+	uint64_t guest_reserved[4];
+
+	uint32_t why;		/* monitor from here on: enum uk_why */
+	uint32_t env_len;	/* bytes of env[], NAME=VALUE strings, each NUL-terminated */
+	uint64_t req_len;	/* bytes at req_gpa */
+	uint8_t generation[16]; /* random, never the same for two runs from one snapshot */
+	uint8_t seed[64];
+	uint64_t tsc0, mono0, wall0;		/* as in struct uk_boot */
+	struct uk_restore_dev dev[UK_MAX_DEVS]; /* by slot */
+	char hostname[64];			/* "" = as before */
+	char env[2048];
+};
+#define UK_RESTORE_MAGIC 0x7a657266u /* "frez" */
+
+struct uk_reply {
+	uint32_t status; /* HTTP status, 200 when 0 */
+	uint32_t type_len;
+	uint64_t body_gpa, body_len;
+	char type[128]; /* Content-Type, not NUL-terminated */
+};
+
 #define UK_OFF_SHARED  0x300u
 #define UK_OFF_CMDLINE 0x400u
 #define UK_CMDLINE_MAX 3071u /* bytes, without the NUL */
@@ -146,6 +199,7 @@ struct uk_fault {
 _Static_assert(sizeof(struct uk_note) == 56, "uk_note is ABI");
 _Static_assert(sizeof(struct uk_boot) <= UK_OFF_SHARED, "uk_boot fits before uk_shared");
 _Static_assert(sizeof(struct uk_shared) <= UK_OFF_CMDLINE - UK_OFF_SHARED, "uk_shared fits");
+_Static_assert(sizeof(struct uk_restore) <= UK_PAGE, "the freeze page is one page");
 _Static_assert(UK_OFF_CMDLINE + UK_CMDLINE_MAX + 1 == UK_PAGE, "the boot page is one page");
 
 #endif
