@@ -11,6 +11,7 @@ MONITOR_SRCS += monitor/config_json.c
 MONITOR_SRCS += monitor/config_print.c
 MONITOR_SRCS += monitor/config_value.c
 MONITOR_SRCS += monitor/console.c
+MONITOR_SRCS += monitor/control.c
 MONITOR_SRCS += monitor/crash.c
 MONITOR_SRCS += monitor/ctl.c
 MONITOR_SRCS += monitor/devices.c

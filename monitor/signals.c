@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t sig_pending, sig_stop, sig_stops, sig_metrics, sig_lease, sig_grace;
+static volatile sig_atomic_t sig_pending, sig_stop, sig_stops, sig_metrics, sig_lease, sig_grace,
+	sig_control;
 static struct kvm_run *sig_run;
 static volatile struct timespec sig_timeout;
 
@@ -26,6 +27,8 @@ static void on_signal(int sig)
 		sig_lease = 1;
 	} else if (sig == SIGALRM) {
 		sig_grace = 1;
+	} else if (sig == SIGNAL_CONTROL) {
+		sig_control = 1;
 	}
 	sig_pending = 1;
 	if (sig_run)
@@ -43,6 +46,13 @@ void signals_init(void)
 		sigaction(handled[i], &sa, NULL);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
+}
+
+void signals_control(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGNAL_CONTROL, &sa, NULL);
 }
 
 void signals_bind(struct kvm_run *run)
@@ -70,6 +80,8 @@ struct signals_seen signals_take(void)
 	s.lease = sig_lease;
 	sig_lease = 0;
 	s.grace_over = sig_grace;
+	s.control = sig_control;
+	sig_control = 0;
 	return s;
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "monitor/control.h"
 #include "monitor/signals.h"
 #include "monitor/virtio/dev.h"
 
@@ -126,8 +127,13 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 {
 	int r;
 
-	*vm = (struct vm){
-		.cfg = cfg, .kvm = -1, .fd = -1, .vcpu = -1, .exit_code = -1, .io_wake = -1};
+	*vm = (struct vm){.cfg = cfg,
+			  .kvm = -1,
+			  .fd = -1,
+			  .vcpu = -1,
+			  .exit_code = -1,
+			  .io_wake = -1,
+			  .control = vm->control};
 	vm->image.fd = -1;
 	vm->console.fd = -1;
 	vm->nslots = cfg->nblk + cfg->nnet;
@@ -196,6 +202,7 @@ static void ask_to_stop(struct vm *vm, const struct signals_seen *s)
 		return;
 	}
 	vm->stop_signal = s->stop;
+	vm_resume(vm); /* a paused guest could not flush */
 	__atomic_store_n(&vm->shared->stop, (uint32_t)s->stop, __ATOMIC_RELEASE);
 	alarm(STOP_GRACE_S);
 	vm->news = true;
@@ -230,6 +237,8 @@ static void on_signals(struct vm *vm)
 			 STOP_GRACE_S);
 		vm->exit_code = 128 + vm->stop_signal;
 	}
+	if (s.control || s.stop)
+		control_serve(vm);
 }
 
 static void on_mmio(struct vm *vm)
@@ -266,8 +275,7 @@ static void on_mmio(struct vm *vm)
 		memcpy(vm->run->mmio.data, &val, len);
 }
 
-/* One return of KVM_RUN. */
-static void on_exit_reason(struct vm *vm)
+void vm_on_exit(struct vm *vm)
 {
 	switch (vm->run->exit_reason) {
 	case KVM_EXIT_MMIO:
@@ -309,6 +317,8 @@ static void on_exit_reason(struct vm *vm)
 int vm_run(struct vm *vm)
 {
 	vm->m.t_enter = vm_now();
+	if (vm->phase == VM_NOT_STARTED)
+		vm_started(vm, false);
 	while (vm->exit_code < 0) {
 		vm->run->immediate_exit = 0;
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -316,11 +326,15 @@ int vm_run(struct vm *vm)
 			on_signals(vm);
 			continue;
 		}
+		if (vm->phase == VM_PAUSED) {
+			control_sleep();
+			continue;
+		}
 		vm->news = false;
 		int r = ioctl(vm->vcpu, KVM_RUN, 0);
 		vm->m.exits++;
 		if (!r) {
-			on_exit_reason(vm);
+			vm_on_exit(vm);
 		} else if (errno == EINTR || errno == EAGAIN) {
 			vm->m.exits_intr++;
 		} else {
@@ -331,6 +345,7 @@ int vm_run(struct vm *vm)
 		}
 	}
 	vm->m.t_exit = vm_now();
+	control_ended(vm);
 	console_drain(&vm->console, &vm->gm, vm->shared);
 	vm_io_stop(vm);
 	int r = vm_devices_sync(vm);

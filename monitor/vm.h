@@ -14,11 +14,13 @@
 
 #include "monitor/config.h"
 #include "monitor/console.h"
+#include "monitor/control.h"
 #include "monitor/gmem.h"
 #include "monitor/image.h"
 #include "monitor/metrics.h"
 #include "uk_abi.h"
 
+struct control;
 struct kvm_run;
 struct virtio_dev;
 struct vm;
@@ -57,6 +59,9 @@ struct vm {
 	int io_wake; /* eventfd: look at the poll set again */
 	int ioeventfd[UK_MAX_DEVS][8];
 
+	enum vm_phase phase;	 /* written by the vCPU thread; others ask vm_phase() */
+	struct control *control; /* NULL: nobody but signals acts on this VM */
+
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */
 	bool boot_reported;
@@ -69,6 +74,7 @@ uint64_t vm_now(void);
 /*
  * Build the whole machine up to the first instruction. 0, or -errno with a one-line message in err
  * that says what to do about it. vm_destroy() undoes any part; safe on a zeroed struct.
+ * vm->control is kept.
  */
 int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen);
 void vm_destroy(struct vm *vm);
@@ -76,6 +82,8 @@ void vm_destroy(struct vm *vm);
 /* Run until the guest exits, crashes or is stopped; devices are synced on return. Exit code of the
  * process. */
 int vm_run(struct vm *vm);
+/* Act on what one KVM_RUN returned with. */
+void vm_on_exit(struct vm *vm);
 
 /* --- pieces, each in the file named
  * ------------------------------------------------------------------------ */

@@ -49,3 +49,6 @@ test_mmio_model_SRCS = tests/unit/test_mmio_model.c tests/unit/guest.c $(VIRTQ_S
 
 UNIT_TESTS += test_usernet
 test_usernet_SRCS = tests/unit/test_usernet.c monitor/backend/usernet/args.c monitor/backend/usernet/link.c
+
+UNIT_TESTS += test_control
+test_control_SRCS = tests/unit/test_control.c monitor/control.c monitor/signals.c
