@@ -5,6 +5,8 @@
  * devices are touched.
  */
 #include "monitor/signals.h"
+#include "monitor/snapshot/clock.h"
+#include "monitor/snapshot/freeze.h"
 #include "monitor/vm.h"
 
 /*
@@ -18,7 +20,7 @@ static void ctl_idle(struct vm *vm, uint64_t deadline_ns)
 	vm_devices_serve(vm);
 	if (!vm->boot_reported && vm->cfg->boot_timer)
 		report_boot(vm, false);
-	vm_devices_wait(vm, deadline_ns);
+	vm_devices_wait(vm, vm_host_deadline(vm, deadline_ns));
 }
 
 void vm_ctl_write(struct vm *vm, uint64_t off, uint64_t val, unsigned len)
@@ -31,6 +33,8 @@ void vm_ctl_write(struct vm *vm, uint64_t off, uint64_t val, unsigned len)
 	} else if (off == UK_CTL_EXIT && len == 4) {
 		vm->m.ctl_exit++;
 		vm->exit_code = (int)(val & 0xff);
+	} else if (off == UK_CTL_FREEZE && len == 8) {
+		vm_freeze(vm, val);
 	} else if (off == UK_CTL_CRASH && len == 8) {
 		vm->m.ctl_crash++;
 		console_drain(&vm->console, &vm->gm, vm->shared);

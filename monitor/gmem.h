@@ -14,9 +14,15 @@
 
 typedef uint64_t gpa_t;
 
+#define GMEM_PAGE 4096u
+
 struct gmem {
 	uint8_t *base; /* host address of GPA 0 */
 	uint64_t size; /* bytes, page multiple */
+	/* One bit a page that the monitor has written, NULL = nobody asks. KVM's dirty log has only
+	 * what the vCPU wrote; whoever writes guest memory through a pointer says so here
+	 * (gmem_mark). */
+	uint64_t *dirty;
 };
 
 /* Host pointer to [gpa, gpa + len), NULL when any of it is not RAM. len 0 is valid anywhere in RAM.
@@ -26,6 +32,33 @@ static inline void *gmem_ptr(const struct gmem *gm, gpa_t gpa, uint64_t len)
 	if (gpa > gm->size || len > gm->size - gpa)
 		return NULL;
 	return gm->base + gpa;
+}
+
+/* [p, p + len) in RAM is being written by the monitor. p came from gmem_ptr. */
+static inline void gmem_mark(const struct gmem *gm, const void *p, uint64_t len)
+{
+	if (!gm->dirty || !len)
+		return;
+	uint64_t at = (uint64_t)((const uint8_t *)p - gm->base);
+
+	for (uint64_t page = at / GMEM_PAGE; page <= (at + len - 1) / GMEM_PAGE; page++) {
+		uint64_t *word = &gm->dirty[page / 64], bit = UINT64_C(1) << page % 64;
+
+		if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+			__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+	}
+}
+
+/* Copy into guest memory; 0 or -1 when out of RAM. */
+static inline int gmem_write(const struct gmem *gm, gpa_t gpa, const void *src, uint64_t len)
+{
+	void *p = gmem_ptr(gm, gpa, len);
+
+	if (!p)
+		return -1;
+	gmem_mark(gm, p, len);
+	memcpy(p, src, len);
+	return 0;
 }
 
 /* Copy once out of guest memory; 0 or -1 when out of RAM. */

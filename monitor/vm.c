@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "monitor/control.h"
 #include "monitor/signals.h"
+#include "monitor/snapshot/rewind.h"
 #include "monitor/virtio/dev.h"
 
 #define STOP_GRACE_S 2
@@ -178,6 +179,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->run)
 		munmap(vm->run, vm->run_size);
 	vm->run = NULL;
+	vm_rewind_free(vm);
 	close_fd(&vm->vcpu);
 	close_fd(&vm->fd);
 	close_fd(&vm->kvm);

@@ -22,6 +22,7 @@
 
 struct control;
 struct kvm_run;
+struct rewind;
 struct virtio_dev;
 struct vm;
 
@@ -45,8 +46,9 @@ struct vm {
 	int kvm, fd, vcpu;
 	struct kvm_run *run;
 	size_t run_size;
-	bool idle_exit; /* the mode that was decided */
-	bool news;	/* IDLE_EXIT: a device raised its interrupt since the guest last ran */
+	uint64_t sync_regs; /* KVM_SYNC_X86_* that kvm_run can carry; 0 until asked (snapshot/) */
+	bool idle_exit;	    /* the mode that was decided */
+	bool news;	    /* IDLE_EXIT: a device raised its interrupt since the guest last ran */
 
 	struct vm_slot slot[UK_MAX_DEVS];
 	unsigned nslots;
@@ -61,6 +63,10 @@ struct vm {
 
 	enum vm_phase phase;	 /* written by the vCPU thread; others ask vm_phase() */
 	struct control *control; /* NULL: nobody but signals acts on this VM */
+	uint64_t mono_delta; /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
+	gpa_t freeze_gpa;    /* of the struct uk_restore at which the guest froze itself; 0 = it has
+				not */
+	struct rewind *rewind; /* what it is put back to; NULL = nothing */
 
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */

@@ -63,8 +63,9 @@ struct vm_state {
 	uint32_t ndevs, idle_exit;
 	uint64_t mem_size;
 	uint64_t image_bias, tsc_hz;
-	uint64_t freeze_gpa; /* of the guest's struct uk_restore when it froze itself, else 0 */
-	uint64_t mono_ns, wall_ns, tsc; /* host clocks at capture */
+	uint64_t freeze_gpa;   /* of the guest's struct uk_restore when it froze itself, else 0 */
+	uint64_t mono_ns;      /* the guest's CLOCK_MONOTONIC at capture */
+	uint64_t wall_ns, tsc; /* the host's */
 	struct dev_state dev[UK_MAX_DEVS];
 	struct uk_boot layout;
 };

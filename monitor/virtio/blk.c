@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "monitor/snapshot/state.h"
 #include "monitor/virtio/blk_priv.h"
 
 #define PHYS_BLOCK 4096u
@@ -238,6 +239,38 @@ static void blk_reset(struct virtio_dev *dev)
 	vb->wce_set = false;
 }
 
+static void blk_save(struct virtio_dev *dev, struct dev_state *st)
+{
+	struct vblk *vb = vblk_of(dev);
+
+	blk_drain(vb);
+	notify_all(vb);
+	st->wce = vb->wce;
+	st->wce_set = vb->wce_set;
+	st->blk_size = vb->file.size;
+}
+
+static void blk_quiesce(struct virtio_dev *dev)
+{
+	struct vblk *vb = vblk_of(dev);
+
+	blk_drain(vb);
+	vb->starved = 0;
+}
+
+/* A disk of another size is the driver's to find out: it reads the capacity when told to look. */
+static int blk_load(struct virtio_dev *dev, const struct dev_state *st)
+{
+	struct vblk *vb = vblk_of(dev);
+
+	vb->wce = st->wce;
+	vb->wce_set = st->wce_set;
+	vb->starved = (1u << dev->nqueues) - 1; /* what was made available and not taken */
+	if (vb->file.size != st->blk_size)
+		virtio_dev_config_changed(dev);
+	return 0;
+}
+
 static const struct virtio_ops blk_ops = {
 	.name = "virtio-blk",
 	.device_id = 2,
@@ -249,6 +282,9 @@ static const struct virtio_ops blk_ops = {
 	.config_write = blk_config_write,
 	.pollfds = blk_pollfds,
 	.on_event = blk_on_event,
+	.save = blk_save,
+	.quiesce = blk_quiesce,
+	.load = blk_load,
 };
 
 /* --- life --- */

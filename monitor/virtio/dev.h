@@ -23,6 +23,7 @@
 #define VIRTIO_QUEUE_SIZE VIRTQ_MAX_SIZE
 
 struct virtio_dev;
+struct dev_state;
 
 struct virtio_ops {
 	const char *name;
@@ -49,6 +50,13 @@ struct virtio_ops {
 	 */
 	unsigned (*pollfds)(const struct virtio_dev *dev, struct pollfd *pfd, unsigned max);
 	void (*on_event)(struct virtio_dev *dev, const struct pollfd *pfd);
+	/* NULL ok, all three; save.c. Add the device's own words to st, after in-flight work is
+	 * done. */
+	void (*save)(struct virtio_dev *dev, struct dev_state *st);
+	/* In-flight host I/O ends, host-side flags are forgotten; features stay. */
+	void (*quiesce)(struct virtio_dev *dev);
+	/* Take them back; transport and rings are in place. 0 or -errno. */
+	int (*load)(struct virtio_dev *dev, const struct dev_state *st);
 };
 
 struct virtio_dev {
@@ -101,8 +109,5 @@ static inline void virtio_dev_serve_all(struct virtio_dev *dev)
 	for (unsigned i = 0; i < dev->nqueues; i++)
 		dev->ops->serve(dev, i);
 }
-
-/* Snapshot-ready: a device's state is this struct plus what its ops own; see save/restore when it
- * comes. */
 
 #endif

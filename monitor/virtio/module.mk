@@ -1,5 +1,5 @@
 # The device model: transport, ring reader, devices. Backends are in monitor/backend/.
-VIRTQ_SRCS := monitor/virtio/virtq.c monitor/virtio/mmio.c
+VIRTQ_SRCS := monitor/virtio/virtq.c monitor/virtio/mmio.c monitor/virtio/save.c
 VBLK_SRCS := monitor/virtio/blk.c monitor/virtio/blk_req.c
 VNET_SRCS := \
 	monitor/virtio/net.c \

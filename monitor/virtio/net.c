@@ -16,6 +16,7 @@
 
 #include "monitor/backend/tap.h"
 #include "monitor/config.h"
+#include "monitor/snapshot/state.h"
 #include "monitor/virtio/net_priv.h"
 
 #define LINK_UP	    1u
@@ -136,6 +137,32 @@ void net_dead(struct vnet *vn, const char *why)
 	virtio_dev_config_changed(&vn->dev);
 }
 
+static void net_save(struct virtio_dev *dev, struct dev_state *st)
+{
+	const struct vnet *vn = vnet_of(dev);
+
+	memcpy(st->mac, vn->mac, sizeof st->mac);
+	st->mtu = vn->mtu;
+}
+
+static void net_quiesce(struct virtio_dev *dev)
+{
+	struct vnet *vn = vnet_of(dev);
+
+	vn->rx_starved = true; /* the first look at the ring will tell */
+	vn->tx_blocked = vn->rx_big = false;
+}
+
+/* The MAC is the saved one unless the user gave this VM its own. */
+static int net_load(struct virtio_dev *dev, const struct dev_state *st)
+{
+	struct vnet *vn = vnet_of(dev);
+
+	if (!vn->cfg->has_mac)
+		memcpy(vn->mac, st->mac, sizeof vn->mac);
+	return 0;
+}
+
 static const struct virtio_ops net_ops = {
 	.name = "virtio-net",
 	.device_id = 1,
@@ -146,6 +173,9 @@ static const struct virtio_ops net_ops = {
 	.config_read = net_config_read,
 	.pollfds = net_pollfds,
 	.on_event = net_on_event,
+	.save = net_save,
+	.quiesce = net_quiesce,
+	.load = net_load,
 };
 
 /* --- life --- */

@@ -104,10 +104,12 @@ static const char *chain_add(const struct virtq *q, struct virtq_chain *c, const
 	if (!d->len)
 		return NULL;
 	c->iov[c->nread + c->nwrite] = (struct iovec){.iov_base = p, .iov_len = d->len};
-	if (d->flags & DESC_F_WRITE)
+	if (d->flags & DESC_F_WRITE) {
+		gmem_mark(q->gm, p, d->len);
 		c->nwrite++;
-	else
+	} else {
 		c->nread++;
+	}
 	return NULL;
 }
 
@@ -195,6 +197,7 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
 
 	if (!q->started)
 		return;
+	gmem_mark(q->gm, elem, 8);
 	__atomic_store_n(&elem[0], head, __ATOMIC_RELAXED);
 	__atomic_store_n(&elem[1], len, __ATOMIC_RELAXED);
 	q->used_idx++;
@@ -205,6 +208,7 @@ bool virtq_publish(struct virtq *q)
 	if (!q->started || q->used_idx == q->used_pub)
 		return false;
 	q->used_pub = q->used_idx;
+	gmem_mark(q->gm, q->used, 4);
 	__atomic_store_n(&q->used[1], q->used_pub, __ATOMIC_RELEASE);
 	/* The driver sets used_event (or flags) and then looks at used.idx; we do it the other way
 	 * round: with a full barrier on both sides one of us sees the other. */
@@ -226,6 +230,7 @@ void virtq_kick_off(struct virtq *q)
 	if (!q->started || q->event_idx || q->no_kick)
 		return;
 	q->no_kick = true;
+	gmem_mark(q->gm, q->used, 2);
 	__atomic_store_n(&q->used[0], USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
 }
 
@@ -234,9 +239,11 @@ bool virtq_kick_on(struct virtq *q)
 	if (!q->started || q->why)
 		return false;
 	if (q->event_idx) {
+		gmem_mark(q->gm, &q->used[2 + 4u * q->size], 2);
 		__atomic_store_n(&q->used[2 + 4u * q->size], q->last_avail, __ATOMIC_RELAXED);
 	} else if (q->no_kick) {
 		q->no_kick = false;
+		gmem_mark(q->gm, q->used, 2);
 		__atomic_store_n(&q->used[0], 0, __ATOMIC_RELAXED);
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * clock.c: see clock.h. The guest computes its clocks from (tsc0, mono0, wall0) of the boot page,
+ * without an exit; writing these words while it stands still moves its clocks. Its deadlines come
+ * back in its own time: vm->mono_delta is the difference. The boot page is the guest's to write
+ * too: nothing is read from it here.
+ */
+#include "monitor/snapshot/clock.h"
+
+#include <sys/random.h>
+#include <time.h>
+#include <x86intrin.h>
+
+#include "monitor/vm.h"
+
+uint64_t vm_guest_mono(const struct vm *vm)
+{
+	return vm_now() - vm->mono_delta;
+}
+
+uint64_t vm_host_deadline(const struct vm *vm, uint64_t guest_ns)
+{
+	uint64_t host = guest_ns + vm->mono_delta;
+
+	if (!vm->mono_delta || !guest_ns || guest_ns == UINT64_MAX)
+		return guest_ns;
+	/* Past either end of time: a guest may ask for any. */
+	if (vm->mono_delta >> 63)
+		return host > guest_ns ? 1 : host;
+	return host < guest_ns ? UINT64_MAX - 1 : host;
+}
+
+static void put(struct vm *vm, size_t off, const void *src, size_t len)
+{
+	memcpy((uint8_t *)&vm->layout + off, src, len);
+	(void)gmem_write(&vm->gm, UK_GPA_BOOT + off, src, len);
+}
+
+void vm_clock_rebase(struct vm *vm, uint64_t mono_ns)
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	uint64_t wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
+	uint64_t now = vm_now(), tsc = __rdtsc();
+
+	vm->mono_delta = now - mono_ns;
+	put(vm, offsetof(struct uk_boot, tsc0), &tsc, sizeof tsc);
+	put(vm, offsetof(struct uk_boot, mono0), &mono_ns, sizeof mono_ns);
+	put(vm, offsetof(struct uk_boot, wall0), &wall_ns, sizeof wall_ns);
+}
+
+void vm_seed(struct vm *vm)
+{
+	uint8_t seed[sizeof vm->layout.seed];
+
+	/* Never short for so few bytes, and never blocking once the host has booted. */
+	if (getrandom(seed, sizeof seed, 0) == sizeof seed)
+		put(vm, offsetof(struct uk_boot, seed), seed, sizeof seed);
+}

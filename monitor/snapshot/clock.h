@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * clock.h: what a guest that went through a snapshot is told anew in its boot page: clocks and
+ * seed. vCPU thread, VM stopped.
+ */
+#ifndef MONITOR_SNAPSHOT_CLOCK_H
+#define MONITOR_SNAPSHOT_CLOCK_H
+
+#include <stdint.h>
+
+struct vm;
+
+/* The guest's CLOCK_MONOTONIC now, ns: host time less what it slept through as a snapshot. */
+uint64_t vm_guest_mono(const struct vm *vm);
+/* The guest's monotonic clock goes on from mono_ns, its wall clock is the host's. */
+void vm_clock_rebase(struct vm *vm, uint64_t mono_ns);
+/* A deadline of the guest's clock in host CLOCK_MONOTONIC; 0 and UINT64_MAX stay what they are. */
+uint64_t vm_host_deadline(const struct vm *vm, uint64_t guest_ns);
+/* A new seed in the boot page: the library OS mixes it in before it gives out another random byte.
+ */
+void vm_seed(struct vm *vm);
+
+#endif

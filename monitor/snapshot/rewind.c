@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rewind.c: see rewind.h. What the vCPU wrote is in KVM's dirty log, what the monitor wrote is in
+ * gm->dirty. The log is read without being cleared (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2), so that a
+ * page which is written in every run stays writable and costs one copy and no fault: on PVM a fault
+ * is twenty times dearer. A page that comes up unchanged COOL_AFTER times in a row is protected
+ * again, and given back if it was zero. Source: KVM
+ * Documentation/virt/kvm/api.rst 4.8, 4.117, 7.18. vCPU thread, VM lock held.
+ */
+#include "monitor/snapshot/rewind.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "monitor/snapshot/clock.h"
+#include "monitor/snapshot/state.h"
+#include "monitor/vm.h"
+
+#define COOL_AFTER 64u
+#define WORD_PAGES 64u
+
+struct rewind {
+	struct vm_state st;
+	struct rewind_stats stats;
+	uint8_t *pristine; /* as large as RAM; only pages with content are backed */
+	uint64_t pages, words;
+	uint64_t *log;	    /* KVM's, then both */
+	uint64_t *content;  /* a bit a page: 0 = it was all zeroes */
+	uint8_t *unchanged; /* a page's rewinds in a row without a write */
+	bool logging;
+};
+
+static const uint8_t zero_page[GMEM_PAGE] __attribute__((aligned(64)));
+
+static int rewind_error(char *err, size_t errlen, const char *what)
+{
+	int e = errno;
+
+	snprintf(err, errlen, "%s: %s", what, strerror(e));
+	return -e;
+}
+
+/* --- the point to return to --- */
+
+static void *reserve(uint64_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void vm_rewind_free(struct vm *vm)
+{
+	struct rewind *rw = vm->rewind;
+
+	if (!rw)
+		return;
+	if (rw->pristine)
+		munmap(rw->pristine, vm->gm.size);
+	free(vm->gm.dirty);
+	free(rw->log);
+	free(rw->content);
+	free(rw->unchanged);
+	free(rw);
+	vm->gm.dirty = NULL;
+	vm->rewind = NULL;
+}
+
+static int alloc(struct vm *vm, char *err, size_t errlen)
+{
+	struct rewind *rw = calloc(1, sizeof *rw);
+
+	vm->rewind = rw;
+	if (rw) {
+		rw->pages = vm->gm.size / GMEM_PAGE;
+		rw->words = (rw->pages + WORD_PAGES - 1) / WORD_PAGES;
+		rw->pristine = reserve(vm->gm.size);
+		rw->log = calloc(rw->words, sizeof *rw->log);
+		rw->content = calloc(rw->words, sizeof *rw->content);
+		rw->unchanged = calloc(rw->pages, 1);
+		vm->gm.dirty = calloc(rw->words, sizeof *vm->gm.dirty);
+	}
+	if (rw && rw->pristine && rw->log && rw->content && rw->unchanged && vm->gm.dirty)
+		return 0;
+	vm_rewind_free(vm);
+	errno = ENOMEM;
+	return rewind_error(err, errlen, "rewind: a second copy of the guest's memory");
+}
+
+static int log_on(struct vm *vm, char *err, size_t errlen)
+{
+	struct kvm_enable_cap manual = {.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+					.args[0] = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE};
+	struct kvm_userspace_memory_region region = {.flags = KVM_MEM_LOG_DIRTY_PAGES,
+						     .memory_size = vm->gm.size,
+						     .userspace_addr = (uint64_t)vm->gm.base};
+	int sync = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
+
+	vm->sync_regs = sync > 0 ? (uint64_t)sync : 0;
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &manual))
+		return rewind_error(
+			err, errlen,
+			"KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 (rewinding needs Linux 5.2 or later)");
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+		return rewind_error(err, errlen, "KVM_SET_USER_MEMORY_REGION with a dirty log");
+	vm->rewind->logging = true;
+	return 0;
+}
+
+static void copy_content(struct vm *vm)
+{
+	struct rewind *rw = vm->rewind;
+
+	for (uint64_t i = 0; i < rw->pages; i++) {
+		const uint8_t *page = vm->gm.base + i * GMEM_PAGE;
+		uint64_t bit = UINT64_C(1) << i % WORD_PAGES;
+
+		rw->content[i / WORD_PAGES] &= ~bit;
+		if (!memcmp(page, zero_page, GMEM_PAGE))
+			continue;
+		memcpy(rw->pristine + i * GMEM_PAGE, page, GMEM_PAGE);
+		rw->content[i / WORD_PAGES] |= bit;
+	}
+}
+
+int vm_rewind_arm(struct vm *vm, char *err, size_t errlen)
+{
+	int r = vm->rewind ? 0 : alloc(vm, err, errlen);
+
+	r = r ? r : vm_state_save(vm, &vm->rewind->st, err, errlen);
+	if (!r && !vm->rewind->logging)
+		r = log_on(vm, err, errlen);
+	if (!r)
+		copy_content(vm);
+	return r;
+}
+
+/* --- the way back --- */
+
+/* Nobody has written these for long: log their next write again. */
+static int cool(struct vm *vm, uint64_t word, uint64_t bits, char *err, size_t errlen)
+{
+	struct rewind *rw = vm->rewind;
+	uint64_t first = word * WORD_PAGES, left = rw->pages - first;
+	struct kvm_clear_dirty_log clear = {
+		.num_pages = left < WORD_PAGES ? (uint32_t)left : WORD_PAGES,
+		.first_page = first,
+		.dirty_bitmap = &bits,
+	};
+
+	if (ioctl(vm->fd, KVM_CLEAR_DIRTY_LOG, &clear))
+		return rewind_error(err, errlen, "KVM_CLEAR_DIRTY_LOG");
+	for (uint64_t zero = bits & ~rw->content[word]; zero; zero &= zero - 1) {
+		uint64_t page = first + (uint64_t)__builtin_ctzll(zero);
+
+		/* Only anonymous memory reads as zeroes after; a page of the image that was zeroed
+		 * does not. */
+		if (page >= vm->layout.heap_start / GMEM_PAGE)
+			madvise(vm->gm.base + page * GMEM_PAGE, GMEM_PAGE, MADV_DONTNEED);
+	}
+	rw->stats.cooled += (uint64_t)__builtin_popcountll(bits);
+	return 0;
+}
+
+/* True when it is time to let go of the page. */
+static bool restore_page(struct vm *vm, uint64_t page)
+{
+	struct rewind *rw = vm->rewind;
+	uint8_t *dst = vm->gm.base + page * GMEM_PAGE;
+	bool content = rw->content[page / WORD_PAGES] >> page % WORD_PAGES & 1;
+	const uint8_t *src = content ? rw->pristine + page * GMEM_PAGE : zero_page;
+
+	rw->stats.dirty++;
+	if (memcmp(dst, src, GMEM_PAGE)) {
+		memcpy(dst, src, GMEM_PAGE);
+		rw->stats.copied++;
+		rw->unchanged[page] = 0;
+		return false;
+	}
+	if (++rw->unchanged[page] < COOL_AFTER)
+		return false;
+	rw->unchanged[page] = 0;
+	return true;
+}
+
+static int restore_memory(struct vm *vm, char *err, size_t errlen)
+{
+	struct rewind *rw = vm->rewind;
+	struct kvm_dirty_log get = {.dirty_bitmap = rw->log};
+	int r = 0;
+
+	if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &get))
+		return rewind_error(err, errlen, "KVM_GET_DIRTY_LOG");
+	/* Words in it belong to the monitor: stop request, console tail, clock, seed. */
+	gmem_mark(&vm->gm, vm->gm.base + UK_GPA_BOOT, UK_PAGE);
+	for (uint64_t w = 0; w < rw->words && !r; w++) {
+		uint64_t bits = rw->log[w] | vm->gm.dirty[w], cold = 0;
+
+		vm->gm.dirty[w] = 0;
+		for (; bits; bits &= bits - 1) {
+			unsigned b = (unsigned)__builtin_ctzll(bits);
+
+			if (restore_page(vm, w * WORD_PAGES + b))
+				cold |= UINT64_C(1) << b;
+		}
+		if (cold)
+			r = cool(vm, w, cold, err, errlen);
+	}
+	return r;
+}
+
+int vm_rewind(struct vm *vm, char *err, size_t errlen)
+{
+	struct rewind *rw = vm->rewind;
+
+	if (!rw) {
+		snprintf(
+			err, errlen,
+			"there is no point to rewind to: the guest has not called mayfly_freeze()");
+		return -ENOENT;
+	}
+	/* Devices first: what is still in flight lands before the memory is put back, not after. */
+	int r = vm_state_rewind(vm, &rw->st, err, errlen);
+	r = r ? r : restore_memory(vm, err, errlen);
+	if (r)
+		return r;
+	vm_clock_rebase(vm, rw->st.mono_ns);
+	vm_seed(vm);
+	rw->stats.rewinds++;
+	return 0;
+}
+
+struct rewind_stats vm_rewind_stats(const struct vm *vm)
+{
+	return vm->rewind ? vm->rewind->stats : (struct rewind_stats){0};
+}
