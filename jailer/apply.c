@@ -17,6 +17,7 @@
 #include "jailer/fds.h"
 #include "jailer/landlock.h"
 #include "jailer/mnt.h"
+#include "jailer/netns.h"
 #include "jailer/ns.h"
 #include "jailer/record.h"
 #include "jailer/rlimit.h"
@@ -38,9 +39,20 @@ static bool want_userns(const struct jail_plan *p)
 	return p->opts->userns;
 }
 
-static bool want_netns(const struct jail_plan *p)
+static bool want_join(const struct jail_plan *p)
 {
 	return p->net == NET_JOIN;
+}
+
+/* A user namespace owns its network namespace, so that one cannot be made ahead of it. */
+static bool want_ahead(const struct jail_plan *p)
+{
+	return p->net == NET_NEW && !p->opts->userns;
+}
+
+static bool want_netns(const struct jail_plan *p)
+{
+	return want_join(p) || want_ahead(p);
 }
 
 static bool want_binds(const struct jail_plan *p)
@@ -54,9 +66,13 @@ static bool want_landlock(const struct jail_plan *p)
 }
 
 static const struct step host_steps[] = {
-	{"program", exec_open, NULL},	      {"descriptors", fds_check, NULL},
-	{"netns-open", ns_open, want_netns},  {"record", record_take, NULL},
-	{"cgroup", cgroup_make, want_groups}, {"clone", ns_clone, NULL},
+	{"program", exec_open, NULL},
+	{"descriptors", fds_check, NULL},
+	{"netns-open", netns_open, want_join},
+	{"record", record_take, NULL},
+	{"cgroup", cgroup_make, want_groups},
+	{"netns-await", netns_await, want_ahead},
+	{"clone", ns_clone, NULL},
 };
 
 /*
@@ -66,7 +82,7 @@ static const struct step host_steps[] = {
 static const struct step jail_steps[] = {
 	{"user-map", ns_map_user, want_userns},
 	{"cgroup-enter", cgroup_enter, want_groups},
-	{"netns-join", ns_join_net, want_netns},
+	{"netns-join", netns_join, want_netns},
 	{"namespaces", ns_settle, NULL},
 	{"root", mnt_root, NULL},
 	{"devices", mnt_devices, NULL},

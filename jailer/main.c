@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "jailer/apply.h"
+#include "jailer/netns.h"
 #include "jailer/plan.h"
 #include "jailer/reap.h"
 #include "jailer/record.h"
@@ -31,12 +32,21 @@ static void leave_stdio(void)
 		close(fd);
 }
 
+/* What takes long and depends on nothing that is still to be found out. later: by the process that
+ * goes behind. */
+static void begin_ahead(bool later)
+{
+	if (!later && !opts.dry_run && !opts.netns && !opts.userns)
+		netns_begin();
+}
+
 /* ready: where to say that the program runs, or -1. */
 static int run(int ready)
 {
 	struct errtext err;
 	sigset_t signals;
 
+	begin_ahead(ready < 0);
 	reap_signals(&signals);
 	if (sigprocmask(SIG_BLOCK, &signals, &jail.mask) < 0) {
 		log_err("signals: %s", strerror(errno));
@@ -141,6 +151,7 @@ int main(int argc, char *argv[])
 		r = answer(&err);
 	else if (r == 0) {
 		log_init("mayfly-jailer", opts.id);
+		begin_ahead(opts.daemonize || opts.new_pid_ns);
 		r = prepare(&err);
 	}
 	if (r < 0) {

@@ -8,6 +8,7 @@ JAILER_SRCS += jailer/host.c
 JAILER_SRCS += jailer/landlock.c
 JAILER_SRCS += jailer/main.c
 JAILER_SRCS += jailer/mnt.c
+JAILER_SRCS += jailer/netns.c
 JAILER_SRCS += jailer/ns.c
 JAILER_SRCS += jailer/ns_clone_x86_64.c
 JAILER_SRCS += jailer/opts.c

@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "jailer/path.h"
 #include "jailer/sys.h"
 
 #define STACK (128 << 10)
@@ -23,14 +22,6 @@
 	"500" /* before the daemons of the host, and it cannot be lowered from inside */
 
 static char stack[STACK] __attribute__((aligned(16)));
-
-int ns_open(struct jail *jail)
-{
-	const char *path = jail->plan->opts->netns;
-
-	jail->netns_fd = path_open(AT_FDCWD, path, O_RDONLY);
-	return jail->netns_fd < 0 ? jail_blame(jail, jail->netns_fd, path) : 0;
-}
 
 /*
  * A map that a process writes for itself names its own effective ids outside. A root jailer takes
@@ -84,7 +75,7 @@ int ns_clone(struct jail *jail)
 		.stack_size = sizeof stack,
 	};
 
-	if (p->net == NET_NEW)
+	if (p->net == NET_NEW && jail->netns_fd < 0)
 		args.flags |= CLONE_NEWNET;
 	if (p->opts->userns)
 		args.flags |= CLONE_NEWUSER;
@@ -141,13 +132,6 @@ int ns_map_user(struct jail *jail)
 		return r;
 	snprintf(map, sizeof map, "%u %u 1", p->gid, root ? p->gid : p->host->egid);
 	return write_file(jail, "/proc/self/gid_map", map);
-}
-
-int ns_join_net(struct jail *jail)
-{
-	return setns(jail->netns_fd, CLONE_NEWNET) < 0
-		       ? jail_blame(jail, -errno, jail->plan->opts->netns)
-		       : 0;
 }
 
 int ns_settle(struct jail *jail)

@@ -9,14 +9,11 @@
 
 #include "jailer/apply.h"
 
-/* In the jailer: open the network namespace to join. */
-int ns_open(struct jail *jail);
 /* In the jailer: make the process, in its namespaces; returns once it runs the program, or with its
  * failure. */
 int ns_clone(struct jail *jail);
 /* In the jail: the only user and group of a user namespace. */
 int ns_map_user(struct jail *jail);
-int ns_join_net(struct jail *jail);
 /* In the jail: cgroup namespace, host name, session, first victim of an out-of-memory kill. */
 int ns_settle(struct jail *jail);
 /* In the jail: die with the jailer, whose place nobody else takes. After the last change of user.
