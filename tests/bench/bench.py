@@ -22,6 +22,8 @@ from common import Bench, Failed, host_info, in_hw_lane, note  # noqa: E402
 
 # (row, what is to be reached, ours and the row's "vs" -> reached?)
 GOALS = (
+    ("jail.start", "at most 2.0 ms over bare", lambda o, v: o - v["bare"] <= 2000),
+    ("jail.start50", "at most 4.0 ms over bare, each", lambda o, v: o - v["bare"] <= 4000),
     ("boot.hello", "at most 1.5 times the KVM floor", lambda o, v: o <= 1.5 * v["kvm_floor"]),
     ("boot.hello", "at most 5 times /bin/true", lambda o, v: o <= 5 * v["spawn_true"]),
     ("boot.hello", "ten times faster than QEMU", lambda o, v: 10 * o <= v["qemu_microvm"]),
@@ -54,8 +56,10 @@ def print_goals(rows):
         print(f"goal {name:18} {text}: {verdict}")
 
 
-def preflight():
+def preflight(rows):
     """One line that says what is missing, or None."""
+    if all(r.startswith("jail.") for r in rows) and not os.geteuid():
+        return None  # they do without KVM: the monitor's part cancels
     if os.environ.get("BENCH_LANE") == "hw" and not in_hw_lane():
         return None
     if not os.path.exists("/dev/kvm"):
@@ -80,13 +84,13 @@ def run_in_lane(args):
 
 
 def measure(args):
-    import bench_blk, bench_boot, bench_http, bench_mem  # noqa: E401
+    import bench_blk, bench_boot, bench_http, bench_jail, bench_mem  # noqa: E401
 
     host = host_info()
     print("host " + ", ".join(f"{k} {v}" for k, v in host.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as work:
         b = Bench(args.build, args.rounds, args.rows.replace(",", " ").split(), work)
-        for part in (bench_boot.boot, bench_mem.mem, bench_http.http, bench_blk.blk):
+        for part in (bench_boot.boot, bench_jail.jail, bench_mem.mem, bench_http.http, bench_blk.blk):
             try:
                 part(b)
             except Failed as e:
@@ -112,7 +116,7 @@ def main():
     if args.rounds < 1:
         p.error("-n must be at least 1")
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
-    problem = preflight()
+    problem = preflight(args.rows.replace(",", " ").split())
     if problem:
         note(problem)
         return 2

@@ -13,9 +13,9 @@ $(O)/bench/%: tests/bench/%.c $(O)/.flags/host
 .PHONY: bench bench-now bench-progs
 .SECONDEXPANSION:
 bench: ## benchmarks against a process, a KVM floor, QEMU and fio (needs /dev/kvm; BENCH_N= BENCH_ROWS=)
-	$(Q)tests/bench/bench.py --preflight
+	$(Q)tests/bench/bench.py --preflight --rows '$(BENCH_ROWS)'
 	$(Q)scripts/deps.sh build run check
 	$(Q)$(MAKE) bench-now
-bench-progs: $$(BENCH_PROGS) $(BIN)/mayfly-monitor $$(EXAMPLE_IMAGES) $$(EXAMPLES_NATIVE) $(O)/guests/bench-idle
+bench-progs: $$(BENCH_PROGS) $(BIN)/mayfly-monitor $$(EXAMPLE_IMAGES) $$(EXAMPLES_NATIVE) $(O)/guests/bench-idle $(BIN)/mayfly-jailer $(O)/jail/bench $(O)/jail/probe
 bench-now: bench-progs
 	$(Q)tests/bench/bench.py -O $(O) -n '$(BENCH_N)' --rows '$(BENCH_ROWS)'

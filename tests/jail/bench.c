@@ -4,7 +4,10 @@
  * and by mayfly-jailer: one at a time, the two in turns (medians), and many at once (time until all
  * run, by their number). Root.
  *
- *   bench JAILER PROBE [ROUNDS [AT_ONCE]] [-- jailer option...]
+ *   bench [--json] [--kernel IMAGE] JAILER PROGRAM [ROUNDS [AT_ONCE]] [-- jailer option...]
+ *
+ * With --kernel the program is the monitor and boots that image: bare from its place, jailed from a
+ * bind mount. --json prints the figures on one line.
  */
 #include <err.h>
 #include <stdbool.h>
@@ -20,7 +23,8 @@
 #define MAX_ONCE   200
 #define MAX_ARGS   64
 
-static char *jailer, *probe;
+static char *jailer, *probe, *kernel, *bind_kernel;
+static bool json;
 static char *const *more;
 static int nmore;
 
@@ -58,6 +62,18 @@ static void start(struct run *r, unsigned n, bool jailed)
 	}
 	for (int i = 0; jailed && i < nmore; i++)
 		argv[argc++] = more[i];
+	if (kernel) {
+		static char option[] = "--kernel", inside[] = "/kernel", bind[] = "--bind",
+			    end[] = "--";
+
+		if (jailed) {
+			argv[argc++] = bind;
+			argv[argc++] = bind_kernel;
+			argv[argc++] = end;
+		}
+		argv[argc++] = option;
+		argv[argc++] = jailed ? inside : kernel;
+	}
 	argv[argc] = NULL;
 	posix_spawn_file_actions_init(&fa);
 	posix_spawn_file_actions_adddup2(&fa, in[0], 0);
@@ -127,23 +143,47 @@ static double at_once(unsigned n, bool jailed)
 
 static void report(const char *what, double bare, double jailed)
 {
+	if (json) {
+		printf("{\"bare\": %.1f, \"jailed\": %.1f}\n", bare, jailed);
+		return;
+	}
 	printf("%-28s bare %7.0f us   jailed %7.0f us   difference %7.0f us\n", what, bare, jailed,
 	       jailed - bare);
+}
+
+/* Index of the first argument that is no option. */
+static int read_options(int argc, char *argv[])
+{
+	int i = 1;
+
+	for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			json = true;
+		else if (strcmp(argv[i], "--kernel") == 0 && i + 1 < argc)
+			kernel = argv[++i];
+		else
+			errx(2, "unknown option %s", argv[i]);
+	}
+	if (kernel && asprintf(&bind_kernel, "%s:/kernel:ro", kernel) < 0)
+		err(1, "asprintf");
+	return i;
 }
 
 int main(int argc, char *argv[])
 {
 	static double bare[MAX_ROUNDS], jailed[MAX_ROUNDS];
-	int rest = 1;
 
+	int at = read_options(argc, argv);
+	int rest = at;
 	while (rest < argc && argv[rest][0] != '-')
 		rest++;
-	if (rest < 3)
-		errx(2, "usage: bench JAILER PROBE [ROUNDS [AT_ONCE]] [-- jailer option...]");
-	jailer = argv[1];
-	probe = argv[2];
-	unsigned rounds = rest > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 100;
-	unsigned once = rest > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 50;
+	if (rest - at < 2)
+		errx(2, "usage: bench [--json] [--kernel IMAGE] JAILER PROGRAM [ROUNDS [AT_ONCE]] "
+			"[-- jailer option...]");
+	jailer = argv[at];
+	probe = argv[at + 1];
+	unsigned rounds = rest - at > 2 ? (unsigned)strtoul(argv[at + 2], NULL, 10) : 100;
+	unsigned once = rest - at > 3 ? (unsigned)strtoul(argv[at + 3], NULL, 10) : 50;
 	if (rounds < 1 || rounds > MAX_ROUNDS || once < 1 || once > MAX_ONCE)
 		errx(2, "1 to %d rounds, 1 to %d at once", MAX_ROUNDS, MAX_ONCE);
 	if (argc - rest > MAX_ARGS - 16)
@@ -166,7 +206,8 @@ int main(int argc, char *argv[])
 	}
 	qsort(bare, 5, sizeof bare[0], by_value);
 	qsort(jailed, 5, sizeof jailed[0], by_value);
-	printf("%u ", once);
+	if (!json)
+		printf("%u ", once);
 	report("at once, each", bare[2], jailed[2]);
 	return 0;
 }
