@@ -22,15 +22,18 @@ say     = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 # --- host flags -------------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef \
         -Wformat=2 -Wcast-qual -Wpointer-arith $(if $(filter 1,$(WERROR)),-Werror)
-SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
 comma := ,
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
 HARDEN := -fstack-protector-strong -fcf-protection=full $(if $(filter 1,$(SAN)),,-D_FORTIFY_SOURCE=2)
 HOST_CFLAGS := -std=gnu17 -O2 -g -fPIE $(WARN) $(HARDEN) $(SANFLAGS) -D_GNU_SOURCE -DMAYFLY_VERSION='"$(VERSION)"' \
                -I. -Iunikernel-sdk/include -include lib/banned.h
 HOST_LDFLAGS := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
-# The monitor and the jailer are static-pie: no dynamic loader on the boot path. A sanitized build cannot be static.
-STATIC_LDFLAGS := $(if $(filter 1,$(SAN)),-pie,-static-pie)
+# Programs on the boot path (LINK = musl) are static-pie with Debian's musl: no dynamic loader, and not glibc, which
+# asks CPUID about a hundred times before main, a trap each under every hypervisor. A sanitized build is glibc's.
+MUSL_DIR := /usr/lib/x86_64-linux-musl
+MUSL_CC_INC := $(shell $(CC) -print-file-name=include)
+MUSL_KERNEL_INC := $(O)/obj-musl/include
+MUSL_HOST_CFLAGS = -nostdinc -isystem lib/musl -isystem $(MUSL_CC_INC) -isystem /usr/include/x86_64-linux-musl -isystem $(MUSL_KERNEL_INC)
 
 # --- guest flags (library OS, musl, lwIP, ext2fs) ---------------------------------------------------------
 # Frame pointers: crash reports have backtraces. No red zone is needed by us, but none is lost either: the
@@ -40,7 +43,8 @@ GUEST_CFLAGS := -std=gnu17 -Os -g -ffreestanding -fno-stack-protector -fcf-prote
                 -nostdinc -isystem $(O)/sdk/include $(WARN) -D_GNU_SOURCE -Iunikernel-sdk -Iunikernel-sdk/include -Iunikernel-sdk/core
 
 # --- what the folders add ---------------------------------------------------------------------------------
-# HOST_PROGS   programs of $(O)/bin: NAME_SRCS, NAME_LIBS, NAME_LINK (static|dynamic), NAME_CFLAGS
+# HOST_PROGS   programs of $(O)/bin: NAME_SRCS, NAME_LINK (musl|dynamic), NAME_LIBS (with glibc: dynamic, or SAN=1),
+#              NAME_MUSL_LIBS (names of musl_lib, below)
 # UNIT_TESTS   Criterion programs of $(O)/tests: NAME_SRCS, NAME_LIBS
 # FUZZERS      libFuzzer programs of $(O)/fuzz: NAME_SRCS, NAME_LIBS (corpus in tests/fuzz/corpus/NAME)
 # GUEST_SRCS   library OS sources, archived into $(O)/sdk/lib/libmayfly.a (FILE_GCFLAGS per file by path)
@@ -56,6 +60,26 @@ GUESTS :=
 ALL :=
 CHECKS :=
 BIN := $(O)/bin
+# A library for LINK = musl, from Debian's source, is one line in a module.mk:
+#   $(eval $(call musl_lib,NAME,VERSION,FOLDER OF ITS HEADERS,FILES without .c,FLAGS))
+# NAME is the source package; headers that its configure would make are in lib/musl. A thread of such a program has
+# the stack that MUSL_LDFLAGS says.
+MUSL_LIB_FLAGS = $(filter-out -W% -I% -DMAYFLY%,$(subst -include lib/banned.h,,$(HOST_CFLAGS))) -w
+define musl_lib
+MUSL_HOST_CFLAGS += -isystem build/src/$(1)-$(2)/$(3)
+MUSL_LIB_STAMPS += build/src/$(1)-$(2)/.mayfly-source
+build/src/$(1)-$(2)/.mayfly-source: scripts/fetch-src.sh
+	$$(call say,FETCH,$(1) $(2))
+	$$(Q)scripts/fetch-src.sh $(1) $(2) build/src/$(1)-$(2)
+	@touch $$@
+$(4:%=$(O)/obj-musl/$(1)/%.o): $(O)/obj-musl/$(1)/%.o: build/src/$(1)-$(2)/.mayfly-source $(O)/.flags/musl-host | $(MUSL_KERNEL_INC)
+	@mkdir -p $$(@D)
+	$$(call say,MUSLCC,$(1)/$$*.c)
+	$$(Q)$$(CC) $$(MUSL_LIB_FLAGS) $$(MUSL_HOST_CFLAGS) $(5) -c build/src/$(1)-$(2)/$$*.c -o $$@
+$(O)/obj-musl/lib$(1).a: $(4:%=$(O)/obj-musl/$(1)/%.o)
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
 include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 
 # --- host objects and programs ----------------------------------------------------------------------------
@@ -65,6 +89,8 @@ $(shell mkdir -p $(O)/.flags; printf '%s' '$(subst ','\'',$(2))' | cmp -s - $(O)
 endef
 $(call stamp,host,$(CC) $(HOST_CFLAGS) $(HOST_LDFLAGS))
 $(call stamp,guest,$(CC) $(GUEST_CFLAGS))
+MUSL_LDFLAGS := $(HOST_LDFLAGS) -Wl,--gc-sections -Wl,-z,stack-size=1048576
+$(call stamp,musl-host,$(CC) $(HOST_CFLAGS) $(MUSL_HOST_CFLAGS) $(MUSL_LDFLAGS))
 
 HOST_CFLAGS_FOR = $(HOST_CFLAGS) $($(1)_CFLAGS)
 $(O)/obj/%.o: %.c $(O)/.flags/host
@@ -77,9 +103,32 @@ define host_prog
 $(BIN)/$(1): $(call objs,$($(1)_SRCS)) $($(1)_DEPS)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(HOST_LDFLAGS) $(if $(filter dynamic,$($(1)_LINK)),-pie,$$(STATIC_LDFLAGS)) $(call objs,$($(1)_SRCS)) $($(1)_LIBS) -o $$@
+	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(HOST_LDFLAGS) -pie $(call objs,$($(1)_SRCS)) $($(1)_LIBS) -o $$@
 ALL += $(BIN)/$(1)
 DEPFILES += $(patsubst %.o,%.d,$(call objs,$($(1)_SRCS)))
+endef
+
+# The same with musl. Its threads have small stacks unless the program header says otherwise.
+$(MUSL_KERNEL_INC):
+	@mkdir -p $@
+	$(Q)ln -sfn /usr/include/linux $@/linux
+	$(Q)ln -sfn /usr/include/asm-generic $@/asm-generic
+	$(Q)ln -sfn $(firstword $(wildcard /usr/include/x86_64-linux-gnu/asm /usr/include/asm)) $@/asm
+$(O)/obj-musl/%.o: %.c $(O)/.flags/musl-host $(MUSL_LIB_STAMPS) | $(MUSL_KERNEL_INC)
+	@mkdir -p $(@D)
+	$(call say,MUSLCC,$<)
+	$(Q)$(CC) $(HOST_CFLAGS) $(MUSL_HOST_CFLAGS) -MMD -MP -MF $(@:.o=.d.tmp) -c $< -o $@ && mv $(@:.o=.d.tmp) $(@:.o=.d)
+
+musl_objs = $(patsubst %.c,$(O)/obj-musl/%.o,$(1))
+define musl_prog
+$(BIN)/$(1): $(call musl_objs,$($(1)_SRCS)) $($(1)_MUSL_LIBS:%=$(O)/obj-musl/lib%.a)
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) -nostdlib -static-pie -Wl,--no-dynamic-linker $$(MUSL_LDFLAGS) $$(MUSL_DIR)/rcrt1.o $$(MUSL_DIR)/crti.o \
+		$(call musl_objs,$($(1)_SRCS)) $($(1)_MUSL_LIBS:%=$(O)/obj-musl/lib%.a) $$(MUSL_DIR)/libc.a \
+		$(shell $(CC) -print-libgcc-file-name) $$(MUSL_DIR)/crtn.o -o $$@
+ALL += $(BIN)/$(1)
+DEPFILES += $(patsubst %.o,%.d,$(call musl_objs,$($(1)_SRCS)))
 endef
 define unit_test
 $(O)/tests/$(1): $(call objs,$($(1)_SRCS))
@@ -96,7 +145,8 @@ $(O)/fuzz/$(1): $($(1)_SRCS) $(O)/.flags/host
 	$$(Q)$$(CLANG) -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -DMAYFLY_VERSION='"fuzz"' -I. -Iunikernel-sdk/include $($(1)_SRCS) $($(1)_LIBS) -o $$@
 FUZZ_BINS += $(O)/fuzz/$(1)
 endef
-$(foreach p,$(HOST_PROGS),$(eval $(call host_prog,$(p))))
+link_kind = $(if $(and $(filter musl,$($(1)_LINK)),$(filter 0,$(SAN))),musl_prog,host_prog)
+$(foreach p,$(HOST_PROGS),$(eval $(call $(call link_kind,$(p)),$(p))))
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
 $(foreach f,$(FUZZERS),$(eval $(call fuzzer,$(f))))
 -include $(DEPFILES)

@@ -26,26 +26,9 @@ JAILER_SRCS += lib/num.c
 JAILER_SRCS += lib/opt.c
 
 mayfly-jailer_SRCS = $(JAILER_SRCS)
-ifeq ($(SAN),1)
+# Linked with musl: glibc's start costs more than the whole jail and touches three times as many pages.
+mayfly-jailer_LINK = musl
 HOST_PROGS += mayfly-jailer
-else
-# Linked with musl: before main, glibc asks CPUID about a hundred times, which traps under every hypervisor (7 us
-# each on a PVM host, more than the whole jail costs) and touches three times as many pages.
-MUSL_ROOT = /usr/lib/x86_64-linux-musl
-JAILER_OBJS = $(JAILER_SRCS:%.c=$(O)/obj-musl/%.o)
-JAILER_CFLAGS = $(HOST_CFLAGS) -isystem /usr/include/x86_64-linux-musl -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
-$(O)/obj-musl/%.o: %.c $(O)/.flags/host jailer/module.mk
-	@mkdir -p $(@D)
-	$(call say,MUSLCC,$<)
-	$(Q)$(CC) -nostdinc -isystem $(shell $(CC) -print-file-name=include) $(JAILER_CFLAGS) -MMD -MP -MF $(@:.o=.d.tmp) -c $< -o $@ && mv $(@:.o=.d.tmp) $(@:.o=.d)
-$(BIN)/mayfly-jailer: $(JAILER_OBJS)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) -nostdlib -static-pie -Wl,--no-dynamic-linker $(HOST_LDFLAGS) $(MUSL_ROOT)/rcrt1.o $(MUSL_ROOT)/crti.o $(JAILER_OBJS) \
-		$(MUSL_ROOT)/libc.a $(shell $(CC) -print-libgcc-file-name) $(MUSL_ROOT)/crtn.o -o $@
-ALL += $(BIN)/mayfly-jailer
-DEPFILES += $(JAILER_OBJS:.o=.d)
-endif
 
 # --- tests: programs for inside ($(O)/jail), and the scripts that put them there, as root ----------------------
 JAIL_PROGS = $(O)/jail/probe $(O)/jail/escape

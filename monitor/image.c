@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -103,7 +104,7 @@ static int open_regular(const char *path, struct stat *ret_st, const char **ret_
 	if (fd < 0) {
 		int err = errno;
 
-		return fail(-err, strerrordesc_np(err), ret_why);
+		return fail(-err, strerror(err), ret_why);
 	}
 	if (fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode)) {
 		close(fd);
@@ -133,7 +134,7 @@ int image_open(struct image *img, const char *path, int lease_signal, const char
 		r = read_full(im.fd, head, n, 0);
 	}
 	if (r < 0)
-		fail(r, strerrordesc_np(-r), ret_why);
+		fail(r, strerror(-r), ret_why);
 	else
 		r = elf_decode(head, n, im.size, &im.elf, ret_why);
 	if (r < 0) {

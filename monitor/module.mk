@@ -28,5 +28,7 @@ MONITOR_SRCS += monitor/vcpu.c
 MONITOR_SRCS += monitor/vm.c
 
 mayfly-monitor_SRCS = $(sort $(MONITOR_SRCS))
+mayfly-monitor_LINK = musl
+mayfly-monitor_MUSL_LIBS = jansson liburing
 mayfly-monitor_LIBS = -ljansson -luring
 HOST_PROGS += $(if $(wildcard monitor/main.c),mayfly-monitor)

@@ -11,7 +11,7 @@ set -eu
 packages() {
 	cat <<-END
 	build  gcc                     host programs and images
-	build  libc6-dev               static libc for the monitor and the jailer
+	build  libc6-dev               libc of tests, of the SDK's build tools and of mayfly-usernet
 	build  linux-libc-dev          linux/kvm.h, and linux/ headers for programs in images
 	build  binutils                ar, objdump: the check that an image has no system call instruction
 	build  make                    the build
@@ -20,13 +20,13 @@ packages() {
 	build  ca-certificates         mirrors by https
 	build  xz-utils                unpacks them
 	build  patch                   applies Debian's patches
-	build  libjansson-dev          JSON in the monitor
-	build  liburing-dev            deep block queues
+	build  libjansson-dev          JSON in tests and in SAN=1 (the monitor has it from source, with musl)
+	build  liburing-dev            deep block queues, likewise
 	build  libslirp-dev            rootless network
 	build  libglib2.0-dev          libslirp's own dependency, at link time
 	build  libseccomp-dev          compiles the seccomp filters at build time
 	build  pkg-config              finds them
-	build  musl-dev                libc of the jailer, whose start it halves
+	build  musl-dev                libc of the monitor and the jailer: a start without glibc's CPUID traps
 	run    e2fsprogs               mke2fs -d: a disk image from a folder, without root
 	check  libcriterion-dev        unit tests
 	check  clang                   fuzzers

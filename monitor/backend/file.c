@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "monitor/config.h"
@@ -197,7 +198,10 @@ static ssize_t write_some(struct bfile *f, const struct iovec *iov, unsigned n, 
 			  bool stable)
 {
 	if (stable && !f->no_dsync) {
-		ssize_t ret = pwritev2(f->fd, iov, (int)n, (off_t)off, RWF_DSYNC);
+		/* musl 1.2.3 has no pwritev2(). The fifth argument is the upper half of offsets on
+		 * 32-bit hosts. */
+		ssize_t ret =
+			syscall(SYS_pwritev2, f->fd, iov, (long)n, (off_t)off, 0L, (long)RWF_DSYNC);
 
 		if (ret >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 			return ret;

@@ -25,7 +25,7 @@ test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c
 
 UNIT_TESTS += test_blk
 test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
-test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=pwritev2,--wrap=pwritev,--wrap=io_uring_queue_init
+test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=pwritev,--wrap=io_uring_queue_init
 
 UNIT_TESTS += test_image
 test_image_SRCS = tests/unit/test_image.c tests/unit/elf_image.c monitor/elf.c monitor/image.c

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <liburing.h>
@@ -51,12 +52,12 @@ int __wrap_fdatasync(int fd)
 	return __real_fdatasync(fd);
 }
 
-ssize_t __real_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+long __real_syscall(long nr, ...);
+long __wrap_syscall(long nr, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
-	dsyncs += (flags & RWF_DSYNC) != 0;
-	return __real_pwritev2(fd, iov, n, off, flags);
+	dsyncs += nr == SYS_pwritev2 && f & RWF_DSYNC;
+	return __real_syscall(nr, a, b, c, d, e, f);
 }
 
 ssize_t __real_pwritev(int fd, const struct iovec *iov, int n, off_t off);
