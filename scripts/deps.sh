@@ -22,6 +22,9 @@ packages() {
 	build  patch                   applies Debian's patches
 	build  libjansson-dev          JSON in tests and in SAN=1 (the monitor has it from source, with musl)
 	build  liburing-dev            deep block queues, likewise
+	build  node-llhttp             HTTP parser, as C sources (no JavaScript runs)
+	build  python3                 turns docs/openapi.yaml into tables
+	build  python3-yaml            reads it
 	build  libslirp-dev            rootless network
 	build  libglib2.0-dev          libslirp's own dependency, at link time
 	build  libseccomp-dev          compiles the seccomp filters at build time
@@ -33,7 +36,6 @@ packages() {
 	check  libclang-rt-14-dev      libFuzzer and the sanitizers
 	check  qemu-system-x86         guests on microvm, and the kvm_amd lane
 	check  cpio                    that lane's initrd
-	check  python3                 the guest test runner
 	check  iproute2                taps and network namespaces
 	check  iputils-ping            ICMP tests
 	check  curl                    HTTP tests

@@ -31,6 +31,10 @@ fuzz_net_SRCS = tests/fuzz/fuzz_net.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VNET_SR
 FUZZERS += fuzz_netpolicy
 fuzz_netpolicy_SRCS = tests/fuzz/fuzz_netpolicy.c tests/fuzz/guest.c monitor/virtio/netpolicy.c $(VIRTQ_SRCS) lib/log.c
 
+FUZZERS += fuzz_http_request
+fuzz_http_request_SRCS = tests/fuzz/fuzz_http_request.c $(HTTP_SRCS)
+fuzz_http_request_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp
+
 FUZZ_SECONDS ?= 30
 CHECKS += fuzz-short
 .PHONY: fuzz fuzz-short

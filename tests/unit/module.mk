@@ -52,3 +52,6 @@ test_usernet_SRCS = tests/unit/test_usernet.c monitor/backend/usernet/args.c mon
 
 UNIT_TESTS += test_control
 test_control_SRCS = tests/unit/test_control.c monitor/control.c monitor/signals.c
+
+UNIT_TESTS += test_http
+test_http_SRCS = tests/unit/test_http.c $(HTTP_SRCS)
