@@ -117,7 +117,7 @@ $(MUSL_KERNEL_INC):
 $(O)/obj-musl/%.o: %.c $(O)/.flags/musl-host $(MUSL_LIB_STAMPS) | $(MUSL_KERNEL_INC)
 	@mkdir -p $(@D)
 	$(call say,MUSLCC,$<)
-	$(Q)$(CC) $(HOST_CFLAGS) $(MUSL_HOST_CFLAGS) -MMD -MP -MF $(@:.o=.d.tmp) -c $< -o $@ && mv $(@:.o=.d.tmp) $(@:.o=.d)
+	$(Q)$(CC) $(HOST_CFLAGS) $(MUSL_HOST_CFLAGS) $($(<)_CFLAGS) -MMD -MP -MF $(@:.o=.d.tmp) -c $< -o $@ && mv $(@:.o=.d.tmp) $(@:.o=.d)
 
 musl_objs = $(patsubst %.c,$(O)/obj-musl/%.o,$(1))
 define musl_prog
