@@ -76,6 +76,36 @@ enum idle_mode {
 	IDLE_HLT   /* the guest idles by HLT; ioeventfd, irqfd and an I/O thread */
 };
 
+/* How far the memory file of a snapshot is checked before the guest runs on it. */
+enum restore_verify {
+	VERIFY_AUTO, /* with a key: lazy, or copy where lazy is not possible; else full when its
+			time stamp says that it was touched, or none */
+	VERIFY_NONE,
+	VERIFY_FULL, /* all of it, in the page cache; then mapped from there */
+	VERIFY_COPY, /* all of it, in private memory */
+	VERIFY_LAZY  /* in private memory, chunk by chunk as the guest touches them */
+};
+
+/* Start from a snapshot instead of a kernel. */
+struct restore_config {
+	const char *path;	     /* state file; NULL = no restore */
+	const char *mem;	     /* memory file; NULL = path with ".mem" */
+	const char *base, *base_mem; /* of a diff: the snapshot below */
+	const char *key,
+		*sig; /* public key to check signatures with; NULL sig = path with ".sig" */
+	enum restore_verify verify;
+	bool no_prefetch; /* neither use nor record the working set */
+};
+
+/* The snapshot that is written when the guest freezes itself. */
+struct snapshot_config {
+	const char *path; /* state file; NULL = none */
+	const char *mem;
+	bool run; /* go on afterwards instead of ending */
+};
+
+struct snapshot;
+
 struct vm_config {
 	const char *kernel;
 	const char *cmdline; /* "" when not given */

@@ -29,6 +29,6 @@ MONITOR_SRCS += monitor/vm.c
 
 mayfly-monitor_SRCS = $(sort $(MONITOR_SRCS))
 mayfly-monitor_LINK = musl
-mayfly-monitor_MUSL_LIBS = jansson liburing
-mayfly-monitor_LIBS = -ljansson -luring
+mayfly-monitor_MUSL_LIBS = jansson libsodium liburing
+mayfly-monitor_LIBS = -ljansson -lsodium -luring
 HOST_PROGS += $(if $(wildcard monitor/main.c),mayfly-monitor)

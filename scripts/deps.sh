@@ -25,6 +25,7 @@ packages() {
 	build  node-llhttp             HTTP parser, as C sources (no JavaScript runs)
 	build  python3                 turns docs/openapi.yaml into tables
 	build  python3-yaml            reads it
+	build  libsodium-dev           hashes and signatures of snapshots, likewise
 	build  libslirp-dev            rootless network
 	build  libglib2.0-dev          libslirp's own dependency, at link time
 	build  libseccomp-dev          compiles the seccomp filters at build time
@@ -42,6 +43,7 @@ packages() {
 	check  wrk                     HTTP load
 	check  fio                     block figures to compare with
 	check  socat                   UDP, and odd ends of sockets
+	check  openssl                 signs snapshots, as a user would
 	check  strace                  counts the monitor's system calls
 	check  util-linux              flock, unshare, setsid
 	check  procps                  ps

@@ -1,6 +1,29 @@
-# Snapshots: state of a VM, rewinding in place, the freeze point. Sources one per line.
+# Snapshots: state of a VM, its files, rewinding in place, the freeze point. Sources one per line.
+# SNAP_READ_SRCS: what judges and opens the files, without a VM; SNAP_FILE_SRCS: and writes them.
+SNAP_READ_SRCS += monitor/snapshot/files_read.c
+SNAP_READ_SRCS += monitor/snapshot/memfile_read.c
+SNAP_READ_SRCS += monitor/snapshot/state_check.c
+SNAP_READ_SRCS += monitor/snapshot/store.c
+
+SNAP_FILE_SRCS = $(SNAP_READ_SRCS)
+SNAP_FILE_SRCS += monitor/snapshot/files.c
+SNAP_FILE_SRCS += monitor/snapshot/memfile.c
+SNAP_FILE_SRCS += monitor/snapshot/newfile.c
+
+MONITOR_SRCS += $(SNAP_FILE_SRCS)
 MONITOR_SRCS += monitor/snapshot/clock.c
 MONITOR_SRCS += monitor/snapshot/freeze.c
 MONITOR_SRCS += monitor/snapshot/rewind.c
 MONITOR_SRCS += monitor/snapshot/state.c
-MONITOR_SRCS += monitor/snapshot/state_check.c
+
+UNIT_TESTS += test_snap_files
+test_snap_files_SRCS = tests/unit/test_snap_files.c tests/unit/snap.c $(SNAP_FILE_SRCS)
+test_snap_files_LIBS = -lsodium
+
+UNIT_TESTS += test_snap_crash
+test_snap_crash_SRCS = tests/unit/test_snap_crash.c tests/unit/snap.c $(SNAP_FILE_SRCS)
+test_snap_crash_LIBS = -lsodium
+
+FUZZERS += fuzz_snap
+fuzz_snap_SRCS = tests/fuzz/fuzz_snap.c monitor/snapshot/state_check.c monitor/snapshot/store.c
+fuzz_snap_LIBS = -lsodium

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * snapshot.h: a VM to files and back: what the API, the freeze point and the start of a restored VM
+ * call. The files are described in format.h, docs/snapshots.md is the manual. vCPU thread between
+ * two KVM_RUNs, unless a function says otherwise.
+ */
+#ifndef MONITOR_SNAPSHOT_SNAPSHOT_H
+#define MONITOR_SNAPSHOT_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "monitor/config.h"
+#include "uk_abi.h"
+
+struct vm;
+
+/*
+ * Write a snapshot of the stopped VM; it can go on afterwards. mem NULL: state with ".mem"
+ * appended. Both names hold the old files or the new ones, whole, whenever the process dies. diff:
+ * only the pages written since the last snapshot of this VM (or since it was restored); needs
+ * cfg->track_dirty. 0, or -errno with a message that names the file.
+ */
+int snapshot_create(struct vm *vm, const char *state, const char *mem, bool diff, char *err,
+		    size_t errlen);
+
+/*
+ * Take what the snapshot in cfg->restore (path and how to check it) says its VM is made of as the
+ * configuration: memory, devices, command line. What is set in cfg afterwards, through the same
+ * judges as on the command line, is re-bound: the disks' path, the interfaces' backend, mac and
+ * addresses, id, console, hostname, environment. Devices are found by id (blk_config_of,
+ * net_config_of); more or fewer are not possible. vm_create() restores a VM whose cfg->snapshot is
+ * set. Any thread, before vm_create. 0 or -EINVAL with a message.
+ */
+int snapshot_config(struct vm_config *cfg, struct config_err *err);
+
+/*
+ * The guest has just frozen itself: write what --snapshot asks for. What its page is to say:
+ * UK_WHY_ORIGINAL, or UK_WHY_NOTHING when nobody asked. vm->exit_code is set when this was all that
+ * was wanted, or when it failed.
+ */
+enum uk_why snapshot_at_freeze(struct vm *vm);
+
+/* The working set is complete: the first request after the restore has been answered. Cheap when
+ * nothing is recorded. */
+void snapshot_request_done(struct vm *vm);
+
+/*
+ * Live fork: n copies of the stopped VM, each a process of its own; cfg[i] says who copy i is
+ * (config_inherit of vm->cfg, then re-bound like a restored VM's). Their memory is shared
+ * copy-on-write with this VM's. Returns 0 in this process with ret_pids filled in, as soon as they
+ * are on their way; a copy that cannot start says so on its standard error and exits with 2. In a
+ * copy it returns 1: vm is the copy and vm->cfg its configuration; whatever else the process had
+ * (API thread, sockets) is gone. -errno with a message: there are no copies.
+ */
+int vm_fork(struct vm *vm, struct vm_config *const *cfg, unsigned n, pid_t *ret_pids, char *err,
+	    size_t errlen);
+
+#endif

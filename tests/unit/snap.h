@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * snap.h: a snapshot without a VM: a state that passes, memory with a pattern, files in a folder of
+ * the test's own.
+ */
+#ifndef TESTS_UNIT_SNAP_H
+#define TESTS_UNIT_SNAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "monitor/snapshot/files.h"
+
+#define SNAP_MEM (UINT64_C(2) << 20)
+
+/* Paths in a fresh folder below build/, which is on a real disk. */
+struct snap_dir {
+	char dir[64], state[96], mem[96], sig[96];
+};
+
+void snap_dir_make(struct snap_dir *d);
+void snap_dir_remove(struct snap_dir *d); /* and what is in it */
+bool snap_exists(const char *path);
+
+/* A state that vm_state_check passes. */
+void snap_state(struct vm_state *st);
+/* SNAP_MEM bytes of zeroes, private. */
+uint8_t *snap_memory(void);
+/* Some pages here and there that only seed makes so. */
+void snap_pattern(uint8_t *mem, unsigned seed);
+/* Write mem as a snapshot (a diff of only, on top of base_id, when only is set). 0 or -errno. */
+int snap_save(const struct snap_dir *d, const uint8_t *mem, const uint64_t *only,
+	      const uint8_t *base_id, struct snap_written *ret, char *err, size_t errlen);
+/* Open and read it back into mem. 0 or -errno. */
+int snap_restore(const struct restore_config *rc, uint8_t *mem, char *err, size_t errlen);
+
+#endif
