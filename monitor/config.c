@@ -22,6 +22,8 @@ void config_init(struct vm_config *cfg)
 	cfg->id = NULL;
 	cfg->console = "-";
 	cfg->metrics = NULL;
+	cfg->serve = NULL;
+	cfg->serve_timeout_ms = CONFIG_SERVE_TIMEOUT_MS;
 	cfg->mem = CONFIG_MEM_DEF;
 	cfg->idle = IDLE_AUTO;
 	cfg->boot_timer = cfg->dry_run = cfg->json = false;

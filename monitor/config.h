@@ -12,13 +12,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_MAX_BLK	 4
-#define CONFIG_MAX_NET	 4
-#define CONFIG_MAX_ALLOW 32
-#define CONFIG_MAX_FWD	 16
-#define CONFIG_MEM_MIN	 (UINT64_C(2) << 20)
-#define CONFIG_MEM_MAX	 (UINT64_C(3) << 30)
-#define CONFIG_MEM_DEF	 (UINT64_C(16) << 20)
+#define CONFIG_MAX_BLK		4
+#define CONFIG_MAX_NET		4
+#define CONFIG_MAX_ALLOW	32
+#define CONFIG_MAX_FWD		16
+#define CONFIG_MEM_MIN		(UINT64_C(2) << 20)
+#define CONFIG_MEM_MAX		(UINT64_C(3) << 30)
+#define CONFIG_MEM_DEF		(UINT64_C(16) << 20)
+#define CONFIG_SERVE_TIMEOUT_MS 30000u
 
 struct blk_config {
 	const char *id; /* 1..31 characters of [A-Za-z0-9_-] */
@@ -108,11 +109,13 @@ struct snapshot;
 
 struct vm_config {
 	const char *kernel;
-	const char *cmdline; /* "" when not given */
-	const char *id;	     /* NULL when not given */
-	const char *console; /* path, "-" = stdout (default) */
-	const char *metrics; /* path, NULL = none */
-	uint64_t mem;	     /* bytes, multiple of 4096 */
+	const char *cmdline;	   /* "" when not given */
+	const char *id;		   /* NULL when not given */
+	const char *console;	   /* path, "-" = stdout (default) */
+	const char *metrics;	   /* path, NULL = none */
+	uint64_t mem;		   /* bytes, multiple of 4096 */
+	const char *serve;	   /* where to take requests, NULL = none */
+	uint32_t serve_timeout_ms; /* of one request in the guest; 0 = no limit */
 	enum idle_mode idle;
 	bool boot_timer, dry_run, json; /* json: --dry-run prints JSON */
 	struct blk_config blk[CONFIG_MAX_BLK];

@@ -11,6 +11,7 @@
 #include "lib/near.h"
 #include "lib/num.h"
 #include "monitor/config_value.h"
+#include "monitor/serve/listen.h"
 #include "uk_abi.h"
 
 #define VM_ID_MAX  64
@@ -146,6 +147,29 @@ static int vm_idle(struct field_obj *o, const char *text, struct config_err *err
 	return 0;
 }
 
+static int vm_serve(struct field_obj *o, const char *text, struct config_err *err)
+{
+	struct serve_addr a;
+	char why[200];
+
+	if (serve_addr_parse(text, &a, why, sizeof why))
+		return config_fail(err, "%s", why);
+	return set_path(o, text, &o->cfg->serve, err);
+}
+
+static int vm_serve_timeout(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t ms;
+
+	if (num_u64(text, strlen(text), 0, 86400000, &ms))
+		return config_fail(
+			err,
+			"'%.64s' is not a number of milliseconds from 0 (no limit) to 86400000",
+			text);
+	o->cfg->serve_timeout_ms = (uint32_t)ms;
+	return 0;
+}
+
 const struct field vm_fields[] = {
 	{"kernel", FIELD_STRING, vm_kernel},
 	{"cmdline", FIELD_STRING, vm_cmdline},
@@ -155,6 +179,8 @@ const struct field vm_fields[] = {
 	{"metrics", FIELD_STRING, vm_metrics_path},
 	{"boot_timer", FIELD_FLAG, vm_boot_timer},
 	{"idle", FIELD_STRING, vm_idle},
+	{"serve", FIELD_STRING, vm_serve},
+	{"serve_timeout", FIELD_NUMBER, vm_serve_timeout},
 	{NULL, FIELD_STRING, NULL},
 };
 

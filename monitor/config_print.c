@@ -81,6 +81,10 @@ void config_print(const struct vm_config *cfg, FILE *out)
 	if (cfg->metrics)
 		put_text(out, "metrics", cfg->metrics);
 	fprintf(out, "idle: %s\n", idle[cfg->idle]);
+	if (cfg->serve) {
+		put_text(out, "serve", cfg->serve);
+		fprintf(out, "serve-timeout: %u\n", cfg->serve_timeout_ms);
+	}
 	fprintf(out, "boot-timer: %s\n", cfg->boot_timer ? "on" : "off");
 	for (unsigned i = 0; i < cfg->nblk; i++)
 		print_blk(&cfg->blk[i], out);

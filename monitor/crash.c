@@ -13,6 +13,7 @@
 #include "uk_tables.h"
 
 #define BACKTRACE_MAX 48
+#define REPORTS_MAX   4u
 
 static const char *const vector_names[32] = {
 	[0] = "divide error",	      [1] = "debug exception",
@@ -100,10 +101,24 @@ static void say_registers(const struct uk_fault *f)
 	    f->r9, f->r10, f->r11, f->r12, f->r13, f->r14, f->r15, f->cr2);
 }
 
+/* A VM that is rewound after a crash can crash for every request that it is sent. */
+static bool enough(struct vm *vm)
+{
+	if (!vm->serve || vm->crash_reports < REPORTS_MAX) {
+		vm->crash_reports++;
+		return false;
+	}
+	if (vm->crash_reports++ == REPORTS_MAX)
+		say("mayfly: further crashes are counted in the metrics and not reported\n");
+	return true;
+}
+
 void crash_report_fault(struct vm *vm, gpa_t fault_gpa)
 {
 	struct uk_fault f;
 
+	if (enough(vm))
+		return;
 	if (gmem_read(&vm->gm, fault_gpa, &f, sizeof f)) {
 		say("mayfly: the guest crashed and reported an address outside its memory\n");
 		return;
@@ -127,6 +142,8 @@ void crash_report_kvm(struct vm *vm, const char *what)
 	struct kvm_regs r;
 	struct kvm_sregs s;
 
+	if (enough(vm))
+		return;
 	if (ioctl(vm->vcpu, KVM_GET_REGS, &r) || ioctl(vm->vcpu, KVM_GET_SREGS, &s)) {
 		say("mayfly: guest crashed: %s\n", what);
 		return;

@@ -4,6 +4,7 @@
  * offset, width and value; what is not a register is ignored. vCPU thread; takes the VM lock where
  * devices are touched.
  */
+#include "monitor/serve/serve.h"
 #include "monitor/signals.h"
 #include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/freeze.h"
@@ -35,6 +36,8 @@ void vm_ctl_write(struct vm *vm, uint64_t off, uint64_t val, unsigned len)
 		vm->exit_code = (int)(val & 0xff);
 	} else if (off == UK_CTL_FREEZE && len == 8) {
 		vm_freeze(vm, val);
+	} else if (off == UK_CTL_REPLY && len == 8) {
+		serve_reply(vm, val);
 	} else if (off == UK_CTL_CRASH && len == 8) {
 		vm->m.ctl_crash++;
 		console_drain(&vm->console, &vm->gm, vm->shared);

@@ -177,6 +177,12 @@ static const struct opt options[] = {
 	{"idle", "MODE", false, set_key,
 	 "how the guest idles: exit (to the monitor, one thread does everything), hlt\n"
 	 "(inside KVM, with an I/O thread) or auto (default: auto)\n"},
+	{"serve", "ADDR", false, set_key,
+	 "take HTTP requests at ADDR and give each to the guest, which is put back\n"
+	 "afterwards to where it called mayfly_ready(): a clean VM for every request.\n"
+	 "ADDR: PORT (on 127.0.0.1), IP:PORT, unix:PATH, or fd:N, a listening socket\n"},
+	{"serve-timeout", "MS", false, set_key,
+	 "how long one request may take in the guest, ms; 0 = no limit (default: 30000)\n"},
 	{"dry-run", NULL, false, set_dry_run, "check and print the configuration, run nothing\n"},
 	{"json", NULL, false, set_json,
 	 "with --dry-run: print it as JSON that --config-file reads\n"},

@@ -80,6 +80,7 @@ struct signals_seen signals_take(void)
 	s.lease = sig_lease;
 	sig_lease = 0;
 	s.grace_over = sig_grace;
+	sig_grace = 0;
 	s.control = sig_control;
 	sig_control = 0;
 	return s;

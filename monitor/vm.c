@@ -15,6 +15,7 @@
 
 #include "lib/log.h"
 #include "monitor/control.h"
+#include "monitor/serve/serve.h"
 #include "monitor/signals.h"
 #include "monitor/snapshot/rewind.h"
 #include "monitor/virtio/dev.h"
@@ -147,6 +148,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 		return r;
 	}
 	r = open_image(vm, err, errlen);
+	r = r ? r : serve_open(vm, cfg, err, errlen);
 	r = r ? r : open_kvm(vm, err, errlen);
 	r = r ? r : create_memory(vm, err, errlen);
 	r = r ? r : vm_devices_create(vm, err, errlen);
@@ -179,6 +181,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->run)
 		munmap(vm->run, vm->run_size);
 	vm->run = NULL;
+	serve_close(vm);
 	vm_rewind_free(vm);
 	close_fd(&vm->vcpu);
 	close_fd(&vm->fd);
@@ -233,7 +236,10 @@ static void on_signals(struct vm *vm)
 		report_metrics(vm);
 	if (s.stop)
 		ask_to_stop(vm, &s);
-	if (s.grace_over && vm->exit_code < 0) {
+	if (s.grace_over && !vm->stop_signal) {
+		if (vm->serve)
+			serve_alarm(vm);
+	} else if (s.grace_over && vm->exit_code < 0) {
 		log_warn("the guest did not stop within %d s of the signal: stopped without its "
 			 "consent",
 			 STOP_GRACE_S);
@@ -332,6 +338,13 @@ int vm_run(struct vm *vm)
 			control_sleep();
 			continue;
 		}
+		if (serve_waiting(vm)) {
+			if (vm->stop_signal)
+				vm->exit_code = 128 + vm->stop_signal;
+			else
+				serve_wait(vm);
+			continue;
+		}
 		vm->news = false;
 		int r = ioctl(vm->vcpu, KVM_RUN, 0);
 		vm->m.exits++;
@@ -345,6 +358,8 @@ int vm_run(struct vm *vm)
 			crash_report_kvm(vm, strerror(e));
 			vm->exit_code = e == EFAULT ? 134 : 1;
 		}
+		if (vm->exit_code >= 0)
+			serve_failed(vm, 500); /* one request's end need not be ours */
 	}
 	vm->m.t_exit = vm_now();
 	control_ended(vm);

@@ -23,6 +23,7 @@
 struct control;
 struct kvm_run;
 struct rewind;
+struct serve;
 struct virtio_dev;
 struct vm;
 
@@ -63,10 +64,12 @@ struct vm {
 
 	enum vm_phase phase;	 /* written by the vCPU thread; others ask vm_phase() */
 	struct control *control; /* NULL: nobody but signals acts on this VM */
-	uint64_t mono_delta; /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
-	gpa_t freeze_gpa;    /* of the struct uk_restore at which the guest froze itself; 0 = it has
-				not */
-	struct rewind *rewind; /* what it is put back to; NULL = nothing */
+	uint64_t mono_delta;	 /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
+	gpa_t freeze_gpa; /* of the struct uk_restore at which the guest froze itself; 0 = it has
+			     not */
+	struct rewind *rewind;	/* what it is put back to; NULL = nothing */
+	struct serve *serve;	/* --serve; NULL = no */
+	unsigned crash_reports; /* printed so far */
 
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */

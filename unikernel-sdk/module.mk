@@ -3,6 +3,8 @@
 GUEST_SRCS += unikernel-sdk/core/start.c
 GUEST_SRCS += unikernel-sdk/core/cmdline.c
 GUEST_SRCS += unikernel-sdk/core/sys.c
+GUEST_SRCS += unikernel-sdk/core/freeze.c
+unikernel-sdk/core/freeze.c_GCFLAGS = -D__mayfly__=1
 GUEST_SRCS += unikernel-sdk/core/fd.c
 GUEST_SRCS += unikernel-sdk/core/file.c
 GUEST_SRCS += unikernel-sdk/core/console.c
@@ -75,7 +77,7 @@ $(O)/examples/%: $$(wildcard examples/$$*/*.[ch]) $$(SDK_ALL) $$(call list_stamp
 $(O)/examples/native/%: $$(wildcard examples/$$*/*.[ch]) $(O)/.flags/host
 	@mkdir -p $(@D)
 	$(call say,NATIVE,$@)
-	$(Q)$(CC) $(call image_flags,$*) -o $@ $(filter examples/%.c,$^) $($*_NLDFLAGS)
+	$(Q)$(CC) $(call image_flags,$*) -Iunikernel-sdk/include -o $@ $(filter examples/%.c,$^) $($*_NLDFLAGS)
 $(O)/guests/%: $$(wildcard tests/guest/$$*/*.[ch]) $$(SDK_ALL) $$(call list_stamp,guest-$$*,$$(call image_flags,$$*) $$($$*_GLDFLAGS))
 	@mkdir -p $(@D)
 	$(call say,IMAGE,$@)

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "lib/log.h"
+#include "monitor/serve/serve.h"
 #include "monitor/snapshot/clock.h"
 #include "monitor/vm.h"
 
@@ -29,7 +30,10 @@ void vm_freeze(struct vm *vm, uint64_t gpa)
 	if (!freeze_page(vm, gpa))
 		return;
 	vm->freeze_gpa = gpa;
-	vm_freeze_answer(vm, UK_WHY_NOTHING, NULL, 0);
+	if (vm->serve)
+		serve_ready(vm);
+	else
+		vm_freeze_answer(vm, UK_WHY_NOTHING, NULL, 0);
 }
 
 void vm_freeze_answer(struct vm *vm, enum uk_why why, const struct vm_identity *id,

@@ -6,7 +6,7 @@ test_virtq_SRCS = tests/unit/test_virtq.c tests/unit/guest.c $(VIRTQ_SRCS) lib/l
 UNIT_TESTS += test_mmio
 test_mmio_SRCS = tests/unit/test_mmio.c tests/unit/guest.c $(VIRTQ_SRCS) lib/log.c
 
-CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c monitor/config_print.c monitor/config_value.c \
+CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c monitor/config_print.c monitor/config_value.c monitor/serve/listen.c \
               lib/kv.c lib/near.c lib/num.c
 
 UNIT_TESTS += test_num

@@ -17,6 +17,7 @@
 
 #include "core/area.h"
 #include "core/fd.h"
+#include "core/freeze.h"
 #include "core/mem.h"
 #include "core/platform.h"
 #include "core/sys.h"
@@ -35,10 +36,16 @@
 
 static char thread_name[16] = "app";
 static unsigned umask_bits = 022;
+static char hostname[65]; /* "" = as the command line says */
+
+void uk__hostname_set(const char *name)
+{
+	strncpy(hostname, name, sizeof(hostname) - 1);
+}
 
 static long do_uname(struct utsname *u)
 {
-	const char *host = uk__setting("hostname");
+	const char *host = hostname[0] ? hostname : uk__setting("hostname");
 
 	memset(u, 0, sizeof(*u));
 	strcpy(u->sysname, "Linux");

@@ -28,7 +28,9 @@ $(SDK_HEADERS): $(MUSL_BUILD)/config.mak
 	$(Q)ln -sfn /usr/include/linux $(O)/sdk/include/linux
 	$(Q)ln -sfn /usr/include/asm-generic $(O)/sdk/include/asm-generic
 	$(Q)ln -sfn $(firstword $(wildcard /usr/include/x86_64-linux-gnu/asm /usr/include/asm)) $(O)/sdk/include/asm
+	$(Q)cp unikernel-sdk/include/mayfly.h $(O)/sdk/include/mayfly.h
 	@touch $@
+$(SDK_HEADERS): unikernel-sdk/include/mayfly.h
 
 $(SDK_LIBC): $(MUSL_BUILD)/config.mak | $(SDK_HEADERS)
 	$(call say,MUSL,$@)

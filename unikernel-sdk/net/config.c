@@ -12,6 +12,7 @@
 #include "lwip/ip6_addr.h"
 #include "lwip/nd6.h"
 #include "net/netif.h"
+#include "net/rebind.h"
 #include "platform.h"
 #include "sys.h"
 #include "uk_hooks.h"
@@ -146,7 +147,7 @@ static void configure(struct uk_nif *nif, unsigned i)
 
 	netif_set_status_callback(&nif->netif, show);
 	set_ip6(nif, i);
-	if (ip && strncmp(ip, "none", 4) == 0)
+	if (uk__net_given(nif, i) || (ip && strncmp(ip, "none", 4) == 0))
 		return;
 	if (ip && strncmp(ip, "dhcp", 4) != 0 && set_ip4(nif, i, ip))
 		return;
