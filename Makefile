@@ -45,6 +45,7 @@ GUEST_CFLAGS := -std=gnu17 -Os -g -ffreestanding -fno-stack-protector -fcf-prote
 # --- what the folders add ---------------------------------------------------------------------------------
 # HOST_PROGS   programs of $(O)/bin: NAME_SRCS, NAME_LINK (musl|dynamic), NAME_LIBS (with glibc: dynamic, or SAN=1),
 #              NAME_MUSL_LIBS (names of musl_lib, below)
+# TEST_PROGS   the same, not installed, in folder NAME_DIR
 # UNIT_TESTS   Criterion programs of $(O)/tests: NAME_SRCS, NAME_LIBS
 # FUZZERS      libFuzzer programs of $(O)/fuzz: NAME_SRCS, NAME_LIBS (corpus in tests/fuzz/corpus/NAME)
 # GUEST_SRCS   library OS sources, archived into $(O)/sdk/lib/libmayfly.a (FILE_GCFLAGS per file by path)
@@ -52,6 +53,7 @@ GUEST_CFLAGS := -std=gnu17 -Os -g -ffreestanding -fno-stack-protector -fcf-prote
 # GUESTS       $(O)/guests/NAME from tests/guest/NAME/*.c by mayfly-cc: NAME_GLDFLAGS
 # ALL, CHECKS  more files that `all` builds; more targets that `check` runs
 HOST_PROGS :=
+TEST_PROGS :=
 UNIT_TESTS :=
 FUZZERS :=
 GUEST_SRCS :=
@@ -98,13 +100,14 @@ $(O)/obj/%.o: %.c $(O)/.flags/host
 	$(call say,CC,$<)
 	$(Q)$(CC) $(HOST_CFLAGS) $($(<)_CFLAGS) -MMD -MP -MF $(@:.o=.d.tmp) -c $< -o $@ && mv $(@:.o=.d.tmp) $(@:.o=.d)
 
+prog = $(or $($(1)_DIR),$(BIN))/$(1)
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 define host_prog
-$(BIN)/$(1): $(call objs,$($(1)_SRCS)) $($(1)_DEPS)
+$(call prog,$(1)): $(call objs,$($(1)_SRCS)) $($(1)_DEPS)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(HOST_LDFLAGS) -pie $(call objs,$($(1)_SRCS)) $($(1)_LIBS) -o $$@
-ALL += $(BIN)/$(1)
+ALL += $(call prog,$(1))
 DEPFILES += $(patsubst %.o,%.d,$(call objs,$($(1)_SRCS)))
 endef
 
@@ -121,13 +124,13 @@ $(O)/obj-musl/%.o: %.c $(O)/.flags/musl-host $(MUSL_LIB_STAMPS) | $(MUSL_KERNEL_
 
 musl_objs = $(patsubst %.c,$(O)/obj-musl/%.o,$(1))
 define musl_prog
-$(BIN)/$(1): $(call musl_objs,$($(1)_SRCS)) $($(1)_MUSL_LIBS:%=$(O)/obj-musl/lib%.a)
+$(call prog,$(1)): $(call musl_objs,$($(1)_SRCS)) $($(1)_MUSL_LIBS:%=$(O)/obj-musl/lib%.a)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) -nostdlib -static-pie -Wl,--no-dynamic-linker $$(MUSL_LDFLAGS) $$(MUSL_DIR)/rcrt1.o $$(MUSL_DIR)/crti.o \
 		$(call musl_objs,$($(1)_SRCS)) $($(1)_MUSL_LIBS:%=$(O)/obj-musl/lib%.a) $$(MUSL_DIR)/libc.a \
 		$(shell $(CC) -print-libgcc-file-name) $$(MUSL_DIR)/crtn.o -o $$@
-ALL += $(BIN)/$(1)
+ALL += $(call prog,$(1))
 DEPFILES += $(patsubst %.o,%.d,$(call musl_objs,$($(1)_SRCS)))
 endef
 define unit_test
@@ -146,7 +149,7 @@ $(O)/fuzz/$(1): $($(1)_SRCS) $(O)/.flags/host
 FUZZ_BINS += $(O)/fuzz/$(1)
 endef
 link_kind = $(if $(and $(filter musl,$($(1)_LINK)),$(filter 0,$(SAN))),musl_prog,host_prog)
-$(foreach p,$(HOST_PROGS),$(eval $(call $(call link_kind,$(p)),$(p))))
+$(foreach p,$(HOST_PROGS) $(TEST_PROGS),$(eval $(call $(call link_kind,$(p)),$(p))))
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
 $(foreach f,$(FUZZERS),$(eval $(call fuzzer,$(f))))
 -include $(DEPFILES)

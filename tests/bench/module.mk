@@ -1,14 +1,14 @@
 # Benchmarks: table on stdout, build/bench.json. BENCH_N=rounds (100), BENCH_ROWS=patterns of row names (all).
-# The small C programs are built like the monitor: same optimisation, same static linking.
-BENCH_PROGS = $(O)/bench/spawn_time $(O)/bench/kvm_floor
+# The small C programs are built like the monitor: same optimisation, same C library, static.
+BENCH_PROGS = $(O)/bench/kvm_floor $(O)/bench/spawn_time
 BENCH_N ?= 100
 BENCH_ROWS ?= *
 GUESTS += bench-idle
 
-$(O)/bench/%: tests/bench/%.c $(O)/.flags/host
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(HOST_CFLAGS) $(HOST_LDFLAGS) $(STATIC_LDFLAGS) $< -o $@
+kvm_floor_SRCS = tests/bench/kvm_floor.c
+spawn_time_SRCS = tests/bench/spawn_time.c
+$(foreach p,kvm_floor spawn_time,$(eval $(p)_LINK = musl) $(eval $(p)_DIR = $(O)/bench))
+TEST_PROGS += kvm_floor spawn_time
 
 .PHONY: bench bench-now bench-progs
 .SECONDEXPANSION:
