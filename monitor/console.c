@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/handed.h"
 #include "lib/log.h"
 
 #define CONSOLE_BURST	 (UINT64_C(1) << 20)
@@ -24,7 +25,7 @@ int console_open(struct console *con, const char *path)
 
 	*con = (struct console){.fd = STDOUT_FILENO, .tokens = CONSOLE_BURST};
 	if (strcmp(path, "-"))
-		con->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		con->fd = handed_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (con->fd < 0)
 		return -errno;
 	con->may_block = fstat(con->fd, &st) || !S_ISREG(st.st_mode);

@@ -18,6 +18,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "lib/handed.h"
+
 #define PAGE_MASK      ((uint64_t)UK_PAGE - 1)
 #define ZFS_MAGIC      0x2fc12fc1
 #define BCACHEFS_MAGIC 0xca451a4e
@@ -99,7 +101,7 @@ static enum image_sharing hold(int fd, const struct stat *st, int lease_signal)
 static int open_regular(const char *path, struct stat *ret_st, const char **ret_why)
 {
 	/* O_NONBLOCK: a FIFO must not make us wait; a regular file does not care. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = handed_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 
 	if (fd < 0) {
 		int err = errno;

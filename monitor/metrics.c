@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/buf.h"
+#include "lib/handed.h"
 #include "lib/num.h"
 
 #define REPORT_MAX 16384
@@ -260,7 +261,7 @@ int metrics_write_fd(int fd, const struct metrics_report *rep)
 /* Write through what is already there, a FIFO or a device. */
 static int write_in_place(const char *path, const struct metrics_report *rep)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = handed_open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 	int r;
 
 	if (fd < 0)
@@ -298,7 +299,7 @@ int metrics_write(const char *path, const struct metrics_report *rep)
 
 	if (strcmp(path, "-") == 0)
 		return metrics_write_fd(STDOUT_FILENO, rep);
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+	if (handed_number(path) >= 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
 		return write_in_place(path, rep);
 	return write_and_rename(path, rep);
 }

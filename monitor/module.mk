@@ -1,5 +1,6 @@
 # mayfly-monitor. Sources one per line.
 MONITOR_SRCS += lib/buf.c
+MONITOR_SRCS += lib/handed.c
 MONITOR_SRCS += lib/kv.c
 MONITOR_SRCS += lib/log.c
 MONITOR_SRCS += lib/near.c

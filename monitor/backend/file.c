@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/handed.h"
 #include "monitor/config.h"
 
 #define SECTOR		 512u
@@ -120,7 +121,7 @@ int bfile_open(struct bfile *ret_f, const struct blk_config *cfg, char *err, siz
 
 	/* A FIFO opened read-only would hang the start; but io_uring must not see O_NONBLOCK later.
 	 */
-	f.fd = open(cfg->path, flags | (cfg->ro ? O_NONBLOCK : 0));
+	f.fd = handed_open(cfg->path, flags | (cfg->ro ? O_NONBLOCK : 0), 0);
 	if (f.fd < 0)
 		return explain_open(cfg, errno, err, errlen);
 	ret = cfg->ro && fcntl(f.fd, F_SETFL, flags & O_DIRECT) ? -errno : bfile_measure(&f);

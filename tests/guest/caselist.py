@@ -12,7 +12,7 @@ GROUPS = {
 }
 LANES = GROUPS["monitor"] + GROUPS["qemu"]
 KEYS = set(
-    "image args cmdline mem monitor disk net setup status stdout output never after script lanes short alone timeout".split()
+    "image args cmdline mem monitor disk net setup status stdout output never after script lanes short alone jail timeout".split()
 )
 
 
@@ -63,6 +63,7 @@ class Case:
         self.lanes = parse_lanes(get("lanes", "monitor qemu"), where)
         self.short = get("short", "yes") == "yes"
         self.alone = get("alone", "no") == "yes"
+        self.jail = get("jail", "yes") == "yes"
         self.timeout = float(get("timeout", "60"))
 
 

@@ -8,6 +8,7 @@ import subprocess
 
 MAC = "02:00:00:00:00:02"
 HOST_IP, GUEST_IP = "10.77.0.1", "10.77.0.2"
+JAIL_UID = 41000
 HOST_IP6, GUEST_IP6 = "fd77::1", "fd77::2"
 
 # QEMU ends with (value << 1) | 1 of what the guest wrote to the exit port; an even status means that it wrote nothing.
@@ -48,8 +49,9 @@ def slow(lane):
 class Setting:
     """Everything one run of one case needs; a context manager that takes it all away again."""
 
-    def __init__(self, case, lane, build, work, number):
-        self.case, self.lane, self.build, self.work = case, lane, build, work
+    def __init__(self, case, lane, build, work, number, jailed=False):
+        self.case, self.lane, self.build, self.work, self.jailed = case, lane, build, work, jailed
+        self.uid = JAIL_UID + number
         self.ns = f"mayfly-{os.getpid()}-{number}" if case.net else None
         self.env = dict(
             os.environ,
@@ -90,6 +92,7 @@ class Setting:
 
     def __exit__(self, *exc):
         self.drop_namespace()
+        shutil.rmtree(f"{self.work}.jail", ignore_errors=True)
 
     def expand(self, text):
         for name in sorted(self.env, key=len, reverse=True):
@@ -159,9 +162,33 @@ class Setting:
         for d in case.disks:
             argv += ["--block", f"id={d.id},path={self.env['DISK_' + d.id]}" + (",ro" if d.ro else "")]
         if case.net:
-            back = "tap=tap0" if case.net[0] == "tap" else ",".join(case.net)
+            back = "tap=tap0" if case.net[0] == "tap" else "fd=3" if self.jailed else ",".join(case.net)
             argv += ["--net", f"id=eth0,{back},mac={MAC}"]
         return argv + shlex.split(self.expand(case.monitor))
+
+    def jail_argv(self):
+        """The monitor in a jail that has the image, the case's folder, and the namespace with the tap or a socket to
+        the user-mode network, which a jailed monitor cannot start."""
+        argv = []
+        if self.case.net[:1] == ["user"]:
+            argv = [f"{self.build}/bin/mayfly-usernet", "--fd=3"]
+            for word in self.case.net[1:]:
+                host, guest = word.removeprefix("fwd=").split(":")
+                argv.append(f"--fwd=tcp:127.0.0.1:{host}:{guest}")
+            argv.append("--run")
+        argv += [f"{self.build}/bin/mayfly-jailer", "--id", self.case.name, "--uid", str(self.uid), "--gid", str(self.uid)]
+        argv += ["--exec-file", f"{self.build}/bin/mayfly-monitor", "--chroot-base-dir", f"{self.work}.jail"]
+        argv += ["--bind", f"{self.env['IMAGE']}:{self.env['IMAGE']}:ro", "--bind", f"{self.work}:{self.work}"]
+        if self.case.net[:1] == ["user"]:
+            argv += ["--fd", "eth0=3"]
+        elif self.ns:
+            argv += ["--netns", f"/run/netns/{self.ns}"]
+        return argv + ["--"] + self.monitor_argv()[1:]
+
+    def give_to_jail(self):
+        for path, _, files in os.walk(self.work):
+            for name in [path] + [f"{path}/{f}" for f in files]:
+                os.chown(name, self.uid, self.uid)
 
     def qemu_argv(self):
         case, accel = self.case, "tcg" if self.lane == "tcg" else "kvm"
@@ -184,8 +211,10 @@ class Setting:
 
     def write_boot(self):
         qemu = is_qemu(self.lane)
-        command = shlex.join(self.qemu_argv() if qemu else self.monitor_argv())
+        command = shlex.join(self.qemu_argv() if qemu else self.jail_argv() if self.jailed else self.monitor_argv())
         text = (QEMU_WRAPPER if qemu else MONITOR_WRAPPER).format(command=command, work=self.work)
         with open(self.env["BOOT"], "w", encoding="utf-8") as f:
             f.write("#!/bin/sh\n" + text)
         os.chmod(self.env["BOOT"], 0o755)
+        if self.jailed:
+            self.give_to_jail()

@@ -31,6 +31,7 @@ def parse_args():
     p.add_argument("-O", dest="build", default="build", help="build folder")
     p.add_argument("-j", dest="jobs", type=int, default=0, help="cases at one time (default: 2)")
     p.add_argument("--short", action="store_true", help="leave out the cases with short = no")
+    p.add_argument("--jailed", action="store_true", help="run the monitor in a jail (monitor lanes, root)")
     p.add_argument("--list", action="store_true", help="print the names and stop")
     p.add_argument("--running", action="store_true", help="hw: use the machine of hw-run.sh --start")
     p.add_argument("--logs", help="folder for logs (default BUILD/test-logs)")
@@ -38,8 +39,12 @@ def parse_args():
     return p.parse_intermixed_args()
 
 
-def usable(lane, here):
+def usable(lane, here, jailed):
     """None, or why the lane cannot run here."""
+    if jailed and lanes.is_qemu(lane):
+        return "only our monitor is jailed"
+    if jailed and os.geteuid() and (here or not lane.startswith("hw")):
+        return "jails with device nodes need root"
     if lane.startswith("hw") and not here:
         return None
     if lane != "tcg" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -51,6 +56,7 @@ def run_nested(args, names):
     """Runs this program again in the nested machine; its output is ours."""
     logs = f"{ROOT}/build/hw/scratch/test-logs"
     inner = ["python3", "-B", "tests/guest/run.py", args.lane, "-O", args.build, "--here", "--logs", logs] + names
+    inner += ["--jailed"] if args.jailed else []
     argv = ["tests/lanes/hw-run.sh", "-t", "3600"] + (["--exec"] if args.running else [])
     return subprocess.run(argv + [shlex.join(inner)], cwd=ROOT).returncode
 
@@ -107,12 +113,12 @@ def judge(case, lane, status, log):
     return None
 
 
-def run_case(case, lane, build, logs, number):
+def run_case(case, lane, build, logs, number, jailed):
     """("ok" | "FAIL" | "skip", reason)"""
     log = f"{logs}/{case.name}"
     work = f"{'/var/tmp' if lane.startswith('hw') else logs}/{case.name}.work"
     try:
-        with lanes.Setting(case, lane, build, work, number) as setting:
+        with lanes.Setting(case, lane, build, work, number, jailed) as setting:
             argv = ["/bin/sh", "-c", case.script] if case.script else [setting.env["BOOT"]]
             status = boot(setting, argv, case.timeout * lanes.slow(lane), log)
             if status is None:
@@ -156,12 +162,12 @@ class Reporter:
 
 
 def run_all(args, cases, logs):
-    reporter = Reporter(args.lane, logs)
+    reporter = Reporter(args.lane + (" jailed" if args.jailed else ""), logs)
 
     def one(numbered):
         number, case = numbered
         start = time.monotonic()
-        verdict, why = run_case(case, args.lane, args.build, logs, number)
+        verdict, why = run_case(case, args.lane, args.build, logs, number, args.jailed)
         reporter.tell(case, verdict, why, time.monotonic() - start)
 
     jobs = args.jobs or 2
@@ -188,19 +194,21 @@ def main():
         cases = [c for c in cases if any(fnmatch.fnmatch(c.name, p) for p in args.cases)]
     if args.short:
         cases = [c for c in cases if c.short]
+    if args.jailed:
+        cases = [c for c in cases if c.jail]
     if args.list:
         print("\n".join(c.name for c in cases))
         return 0
     if not cases:
         print(f"run.py: no such case in lane {args.lane}", file=sys.stderr)
         return 2
-    why = usable(args.lane, args.here)
+    why = usable(args.lane, args.here, args.jailed)
     if why:
         print(f"skip {args.lane}: {why}\n0 passed, 0 failed, {len(cases)} skipped")
         return 0
     if args.lane.startswith("hw") and not args.here:
         return run_nested(args, [c.name for c in cases])
-    logs = os.path.abspath(os.path.join(args.logs or f"{args.build}/test-logs", args.lane))
+    logs = os.path.abspath(os.path.join(args.logs or f"{args.build}/test-logs", args.lane + ("-jailed" if args.jailed else "")))
     os.makedirs(logs, exist_ok=True)
     return run_all(args, cases, logs)
 

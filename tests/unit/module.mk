@@ -12,6 +12,9 @@ CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c moni
 UNIT_TESTS += test_num
 test_num_SRCS = tests/unit/test_num.c lib/buf.c lib/kv.c lib/near.c lib/num.c
 
+UNIT_TESTS += test_handed
+test_handed_SRCS = tests/unit/test_handed.c lib/handed.c lib/num.c
+
 UNIT_TESTS += test_opts
 test_opts_SRCS = tests/unit/test_opts.c monitor/opts.c $(CONFIG_SRCS)
 test_opts_LIBS = -ljansson
@@ -28,13 +31,13 @@ test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SR
 test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=pwritev,--wrap=io_uring_queue_init
 
 UNIT_TESTS += test_image
-test_image_SRCS = tests/unit/test_image.c tests/unit/elf_image.c monitor/elf.c monitor/image.c
+test_image_SRCS = tests/unit/test_image.c tests/unit/elf_image.c monitor/elf.c monitor/image.c lib/handed.c lib/num.c
 
 UNIT_TESTS += test_symbols
-test_symbols_SRCS = tests/unit/test_symbols.c tests/unit/elf_image.c monitor/elf.c monitor/image.c monitor/symbols.c
+test_symbols_SRCS = tests/unit/test_symbols.c tests/unit/elf_image.c monitor/elf.c monitor/image.c lib/handed.c lib/num.c monitor/symbols.c
 
 UNIT_TESTS += test_metrics
-test_metrics_SRCS = tests/unit/test_metrics.c monitor/metrics.c lib/buf.c lib/num.c
+test_metrics_SRCS = tests/unit/test_metrics.c monitor/metrics.c lib/buf.c lib/handed.c lib/num.c
 test_metrics_LIBS = -ljansson
 
 UNIT_TESTS += test_netpolicy

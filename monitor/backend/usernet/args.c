@@ -12,7 +12,7 @@
 
 static const char help[] =
 	"usage: mayfly-usernet [--fd=N] [--id=NAME] "
-	"[--fwd=tcp|udp:HOST_ADDR:HOST_PORT:GUEST_PORT]...\n"
+	"[--fwd=tcp|udp:HOST_ADDR:HOST_PORT:GUEST_PORT]... [--run COMMAND...]\n"
 	"\n"
 	"User-mode network for one VM: NAT without privileges, started by mayfly-monitor (--net "
 	"id=eth0,user).\n"
@@ -24,6 +24,11 @@ static const char help[] =
 	"  --fwd=...        forward a host port to the guest at 10.0.2.15; up to 16 of them\n"
 	"  --host-loopback  let the guest reach the host's 127.0.0.1 as 10.0.2.2 (off: it holds "
 	"private services)\n"
+	"  --run COMMAND... once the ports are bound become this command, the network staying "
+	"beside it and the\n"
+	"                   other end of the socket being its descriptor N: for a jailed monitor, "
+	"which starts\n"
+	"                   nothing itself (mayfly-jailer --fd eth0=3 ... -- --net id=eth0,fd=3)\n"
 	"  --help           this text\n"
 	"  --version        the version\n"
 	"\n"
@@ -105,6 +110,10 @@ int usernet_args_parse(struct usernet_args *ret_args, int argc, char **argv, cha
 			printf("%s",
 			       argv[i][2] == 'h' ? help : "mayfly-usernet " MAYFLY_VERSION "\n");
 			return 1;
+		}
+		if (!strcmp(argv[i], "--run") && i + 1 < argc) {
+			a.run = argv + i + 1;
+			break;
 		}
 		if (parse_one(&a, argv[i])) {
 			snprintf(err, errlen, "mayfly-usernet: bad argument '%s': see --help",

@@ -23,6 +23,7 @@ struct usernet_args {
 	int fd;
 	const char *id; /* of the NIC, for messages */
 	bool host_loopback;
+	char **run; /* command to start beside the network, NULL at its end; NULL: none */
 	struct usernet_fwd fwd[ARGS_MAX_FWD];
 	unsigned nfwd;
 };

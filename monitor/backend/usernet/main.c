@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -301,9 +302,72 @@ static void loop(struct net *n)
 	}
 }
 
-int main(int argc, char **argv)
+/* Our end of a new pair in *fd, in a process of its own; the caller's process waits for its word
+ * and becomes the command. Returns in the former only; -errno in the latter. */
+static int run_beside(const struct usernet_args *a, int *fd)
+{
+	char msg[320];
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		close(sv[0]);
+		setpgid(0, 0); /* the terminal's Ctrl-C is for the monitor */
+		*fd = sv[1];
+		return 0;
+	}
+	close(sv[1]);
+	ssize_t n = recv(sv[0], msg, sizeof msg - 1, 0);
+	msg[n > 0 ? n : 0] = 0;
+	if (strcmp(msg, "ok") != 0) {
+		fprintf(stderr, "mayfly-usernet: %s\n",
+			msg[strspn(msg, "0123456789 ")] ? msg + strspn(msg, "0123456789 ")
+							: "the network does not start");
+		exit(2);
+	}
+	if ((sv[0] == a->fd ? fcntl(a->fd, F_SETFD, 0) : dup2(sv[0], a->fd)) < 0)
+		return -errno;
+	execvp(a->run[0], a->run);
+	return -errno;
+}
+
+/* Serve until the other end is closed. Exit status. */
+static int serve(const struct usernet_args *a, int fd)
 {
 	static struct net n;
+	char err[320];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	signal(SIGPIPE, SIG_IGN);
+	n.link.fd = fd;
+	n.slirp = start_slirp(&n, a);
+	if (!n.slirp) {
+		report(fd, "12 mayfly-usernet: libslirp does not start");
+		return 2;
+	}
+	if (bind_ports(&n, a, err, sizeof err)) {
+		report(fd, err);
+		return 2;
+	}
+	int ret = drop_privileges();
+	if (ret) {
+		snprintf(err, sizeof err, "%d mayfly-usernet: cannot drop privileges: %s", -ret,
+			 strerror(-ret));
+		report(fd, err);
+		return 2;
+	}
+	report(fd, "ok");
+	loop(&n);
+	slirp_cleanup(n.slirp);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
 	struct usernet_args a;
 	char err[320];
 	int ret = usernet_args_parse(&a, argc, argv, err, sizeof err);
@@ -314,35 +378,19 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", err);
 		return 2;
 	}
-	if (!is_packet_socket(a.fd)) {
+	int fd = a.fd;
+	ret = a.run ? run_beside(&a, &fd) : 0;
+	if (ret < 0) {
+		fprintf(stderr, "mayfly-usernet: --run %s: %s\n", a.run[0], strerror(-ret));
+		return 2;
+	}
+	if (!is_packet_socket(fd)) {
 		fprintf(stderr,
 			"mayfly-usernet: descriptor %d is no SOCK_SEQPACKET socket: mayfly-monitor "
 			"--net "
 			"id=eth0,user starts this program\n",
-			a.fd);
+			fd);
 		return 2;
 	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN);
-	n.link.fd = a.fd;
-	n.slirp = start_slirp(&n, &a);
-	if (!n.slirp) {
-		report(a.fd, "12 mayfly-usernet: libslirp does not start");
-		return 2;
-	}
-	if (bind_ports(&n, &a, err, sizeof err)) {
-		report(a.fd, err);
-		return 2;
-	}
-	ret = drop_privileges();
-	if (ret) {
-		snprintf(err, sizeof err, "%d mayfly-usernet: cannot drop privileges: %s", -ret,
-			 strerror(-ret));
-		report(a.fd, err);
-		return 2;
-	}
-	report(a.fd, "ok");
-	loop(&n);
-	slirp_cleanup(n.slirp);
-	return 0;
+	return serve(&a, fd);
 }
