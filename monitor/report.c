@@ -4,6 +4,7 @@
  * exit was spent on them; they are the guest's word and are only printed. vCPU thread.
  */
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -73,7 +74,12 @@ void report_boot(struct vm *vm, bool at_exit)
 			n += (size_t)snprintf(line + n, sizeof line - n, "%s%s %lu us",
 					      n ? ", " : "", stages[i].name,
 					      (stages[i].at - m->t_start) / 1000);
-	log_info("boot: %s; memory %lu KiB PSS", line, pss_kib());
+	uint64_t pss = pss_kib();
+	struct rusage u = {0};
+	if (!pss) /* no /proc in a jail: what the kernel tells without */
+		getrusage(RUSAGE_SELF, &u);
+	log_info("boot: %s; memory %lu KiB %s", line, pss ? pss : (uint64_t)u.ru_maxrss,
+		 pss ? "PSS" : "RSS");
 }
 
 void report_metrics(struct vm *vm)

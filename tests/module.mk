@@ -4,7 +4,7 @@ CHECKS += check-headers-host check-headers-guest check-unit check-guests check-h
 GUEST_RUN = tests/guest/run.py -O $(O)
 HW_LANE = build/hw/initrd
 
-.PHONY: check-build check-now check-hw-now check-unit check-guests check-hw-short check-kvm hw-lane
+.PHONY: check-hw-jailed-short check-build check-now check-hw-now check-unit check-guests check-hw-short check-kvm hw-lane
 .SECONDEXPANSION:
 check-build: all $$(UNIT_BINS) $$(FUZZ_BINS) hw-lane
 check-now: check-build
@@ -33,12 +33,19 @@ check-guests: all
 	$(Q)$(GUEST_RUN) tcg
 check-hw-short: all hw-lane
 	$(Q)$(GUEST_RUN) hw --short
+# The same guests with the monitor in a jail: here a few of each kind, all of them in check-hw.
+CHECKS += check-hw-jailed-short
+JAILED_SHORT = hello crash-wild fs-basic-small fs-stop net-echo-user net-client-refused liar-user stop-default blk-raw image-write
+check-hw-jailed-short: all hw-lane
+	$(Q)$(GUEST_RUN) hw --jailed $(JAILED_SHORT)
 check-kvm: all
 	$(Q)$(GUEST_RUN) kvm
+	$(Q)$(GUEST_RUN) kvm --jailed
 	$(Q)$(GUEST_RUN) kvm-qemu
 .PHONY: check-hw-full check-hw-qemu
 check-hw-full: all hw-lane
 	$(Q)$(GUEST_RUN) hw
+	$(Q)$(GUEST_RUN) hw --jailed
 check-hw-qemu: all hw-lane
 	$(Q)$(GUEST_RUN) hw-qemu
 

@@ -33,7 +33,20 @@ Test(usernet_args, defaults)
 	cr_assert_eq(a.fd, 3);
 	cr_assert_str_eq(a.id, "eth0");
 	cr_assert_not(a.host_loopback);
+	cr_assert_null(a.run);
 	cr_assert_eq(a.nfwd, 0);
+}
+
+Test(usernet_args, command_to_run_is_the_rest)
+{
+	char name[] = "mayfly-usernet", fd[] = "--fd=5", run[] = "--run", cmd[] = "true",
+	     arg[] = "--fwd=nonsense";
+	char *argv[] = {name, fd, run, cmd, arg, NULL};
+
+	cr_assert_eq(usernet_args_parse(&a, 5, argv, err, sizeof err), 0);
+	cr_assert_eq(a.fd, 5);
+	cr_assert_eq(a.run, argv + 3);
+	cr_assert_eq(usernet_args_parse(&a, 3, argv, err, sizeof err), -EINVAL, "nothing to run");
 }
 
 Test(usernet_args, forward)
