@@ -60,6 +60,20 @@ static const struct counter net_counters[] = {
 	NET(tx_denied_dest), NET(notifications), NET(interrupts),
 };
 
+static const struct counter serve_counters[] = {
+	{"requests", offsetof(struct serve_metrics, requests)},
+	{"failed", offsetof(struct serve_metrics, failed)},
+	{"timeouts", offsetof(struct serve_metrics, timeouts)},
+	{"bad", offsetof(struct serve_metrics, bad)},
+};
+
+static const struct counter rewind_counters[] = {
+	{"rewinds", offsetof(struct rewind_metrics, rewinds)},
+	{"dirty", offsetof(struct rewind_metrics, dirty)},
+	{"copied", offsetof(struct rewind_metrics, copied)},
+	{"cooled", offsetof(struct rewind_metrics, cooled)},
+};
+
 /* A counter that is added to a struct and forgotten here would never be seen. */
 _Static_assert(sizeof(struct vm_metrics) == (COUNT(vm_exits) + COUNT(vm_times)) * 8,
 	       "every VM counter is listed");
@@ -80,6 +94,16 @@ static void put_counters(struct buf *b, const char *indent, const void *base,
 	for (size_t i = 0; i < n; i++)
 		buf_printf(b, "%s\n%s\"%s\": %llu", i ? "," : "", indent, c[i].name,
 			   load(base, c[i].off));
+}
+
+static void put_section(struct buf *b, const char *name, const void *base, const struct counter *c,
+			size_t n)
+{
+	if (!base)
+		return;
+	buf_printf(b, ",\n  \"%s\": {", name);
+	put_counters(b, "    ", base, c, n);
+	buf_printf(b, "\n  }");
 }
 
 static void put_device(struct buf *b, bool first, const char *id, const void *m,
@@ -225,6 +249,8 @@ static int format_report(struct buf *b, const struct metrics_report *rep)
 	buf_printf(b, "\n  },\n  \"times_ns\": {");
 	put_counters(b, "    ", rep->vm, vm_times, COUNT(vm_times));
 	buf_printf(b, "\n  }");
+	put_section(b, "serve", rep->serve, serve_counters, COUNT(serve_counters));
+	put_section(b, "rewind", rep->rewind, rewind_counters, COUNT(rewind_counters));
 	put_devices(b, rep);
 	put_process(b, &ru);
 	put_memory(b, have_memory ? rollup : NULL);

@@ -26,6 +26,22 @@ struct blk_metrics {
 	uint64_t notifications, interrupts;
 };
 
+/* A VM with --serve. */
+struct serve_metrics {
+	uint64_t requests; /* given to the guest */
+	uint64_t failed;   /* of those: answered by us with 500, 502 or 504 */
+	uint64_t timeouts; /* of those: 504 */
+	uint64_t bad;	   /* refused before the guest saw them: too large for it */
+};
+
+/* A VM that was rewound. */
+struct rewind_metrics {
+	uint64_t rewinds;
+	uint64_t dirty;	 /* pages that were looked at, all rewinds */
+	uint64_t copied; /* of those: differed and were put back */
+	uint64_t cooled; /* were let go after many rewinds without a write */
+};
+
 struct vm_metrics {
 	uint64_t exits; /* KVM_RUN returns, all reasons */
 	uint64_t exits_mmio, exits_io, exits_intr, exits_hlt, exits_shutdown, exits_other;

@@ -25,6 +25,8 @@ struct metrics_report {
 	int exit_status;   /* negative while the VM runs */
 	bool memory; /* also read /proc/self/smaps_rollup, which costs a walk of the page tables */
 	const struct vm_metrics *vm;
+	const struct serve_metrics *serve;   /* NULL: left out */
+	const struct rewind_metrics *rewind; /* likewise */
 	const struct metrics_dev *devs;
 	unsigned ndevs;
 };

@@ -9,6 +9,8 @@
 
 #include "lib/log.h"
 #include "monitor/metrics_json.h"
+#include "monitor/serve/serve.h"
+#include "monitor/snapshot/rewind.h"
 #include "monitor/virtio/blk.h"
 #include "monitor/virtio/net.h"
 #include "monitor/vm.h"
@@ -96,7 +98,11 @@ void report_metrics(struct vm *vm)
 							 .blk = vblk_metrics(vm->slot[i].dev)}
 				  : (struct metrics_dev){.id = vm->cfg->net[i - vm->cfg->nblk].id,
 							 .net = vnet_metrics(vm->slot[i].dev)};
+	const struct serve_metrics serve = serve_metrics(vm);
+	const struct rewind_metrics rewind = vm_rewind_metrics(vm);
 	const struct metrics_report rep = {
+		.serve = vm->serve ? &serve : NULL,
+		.rewind = vm->rewind ? &rewind : NULL,
 		.id = vm->cfg->id,
 		.image = image_sharing_name(vm->image.sharing),
 		.mem_size = vm->cfg->mem,

@@ -15,10 +15,12 @@
 #include "monitor/http/response.h"
 
 #define SEC	  UINT64_C(1000000000)
-#define SLOW_PEER (10 * SEC) /* from one piece of a request or an answer to the next */
-#define IDLE_PEER (60 * SEC) /* between requests */
-#define OUT_MAX	  (64u << 20)
+#define SLOW_PEER (30 * SEC)   /* for a whole request, and for any piece of an answer */
+#define IDLE_PEER (60 * SEC)   /* between requests */
+#define OUT_MAX	  (128u << 20) /* bytes that all connections together keep for slow peers */
 #define HEAD_ROOM 512u
+
+static size_t out_kept; /* by all connections */
 
 int conn_open(struct conn *c, int fd, size_t body_max, uint64_t now)
 {
@@ -33,6 +35,13 @@ int conn_open(struct conn *c, int fd, size_t body_max, uint64_t now)
 	return 0;
 }
 
+static void forget_out(struct conn *c)
+{
+	out_kept -= c->out ? c->out_len : 0;
+	free(c->out);
+	c->out = NULL;
+}
+
 void conn_close(struct conn *c)
 {
 	if (c->fd >= 0)
@@ -40,7 +49,7 @@ void conn_close(struct conn *c)
 	if (c->parser)
 		http_parser_destroy(c->parser);
 	free(c->in);
-	free(c->out);
+	forget_out(c);
 	*c = (struct conn){.fd = -1};
 }
 
@@ -52,7 +61,7 @@ static int keep(struct conn *c, const struct iovec *iov, unsigned n, size_t skip
 
 	for (unsigned i = 0; i < n; i++)
 		total += iov[i].iov_len;
-	if (total - skip > OUT_MAX)
+	if (total - skip > OUT_MAX - out_kept)
 		return -EFBIG;
 	c->out = malloc(total - skip);
 	if (!c->out)
@@ -65,6 +74,7 @@ static int keep(struct conn *c, const struct iovec *iov, unsigned n, size_t skip
 		skip -= from;
 	}
 	c->out_len = at;
+	out_kept += at;
 	c->out_at = 0;
 	return 0;
 }
@@ -112,8 +122,7 @@ void conn_flush(struct conn *c, uint64_t now)
 		c->out_at += (size_t)n;
 		c->since = now;
 	}
-	free(c->out);
-	c->out = NULL;
+	forget_out(c);
 	if (c->closing)
 		conn_close(c);
 	else
@@ -189,9 +198,11 @@ void conn_read(struct conn *c, uint64_t now)
 			conn_close(c);
 			return;
 		}
+		/* Patience is for the whole request: a byte now and then does not renew it. */
+		if (http_parser_idle(c->parser))
+			c->since = now;
 		c->in_at = 0;
 		c->in_len = (size_t)n;
-		c->since = now;
 	}
 	conn_parse(c, now);
 }

@@ -91,7 +91,8 @@ int serve_addr_parse(const char *text, struct serve_addr *ret, char *err, size_t
 		memcpy(host, text + bracket, len);
 		host[len] = '\0';
 	}
-	if (num_u64(port_text, strlen(port_text), 0, 65535, &n) || parse_inet(host, (uint16_t)n, ret))
+	if (num_u64(port_text, strlen(port_text), 0, 65535, &n) ||
+	    parse_inet(host, (uint16_t)n, ret))
 		return refuse(err, errlen, -EINVAL,
 			      "'%.64s' is no address to listen on: write PORT, ADDR:PORT, "
 			      "[ADDR6]:PORT, unix:PATH "

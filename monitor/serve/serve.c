@@ -32,7 +32,7 @@ struct serve {
 	uint64_t deadline; /* of that request, ns; the timer may fire before */
 	bool ticking;
 	uint64_t order;
-	struct serve_stats stats;
+	struct serve_metrics m;
 	struct log_once crash_log;
 	unsigned nconns; /* slots in use are below this */
 	struct conn conn[CONNS];
@@ -73,9 +73,9 @@ void serve_close(struct vm *vm)
 	vm->serve = NULL;
 }
 
-struct serve_stats serve_stats(const struct vm *vm)
+struct serve_metrics serve_metrics(const struct vm *vm)
 {
-	return vm->serve ? vm->serve->stats : (struct serve_stats){0};
+	return vm->serve ? vm->serve->m : (struct serve_metrics){0};
 }
 
 /* --- the guest's side --- */
@@ -95,6 +95,14 @@ void serve_ready(struct vm *vm)
 	if (s->ready) { /* the guest froze again within a request: that is not the point to return
 			   to */
 		vm_freeze_answer(vm, UK_WHY_NOTHING, NULL, 0);
+		return;
+	}
+	for (unsigned i = 0; i < vm->cfg->nblk; i++) {
+		if (vm->cfg->blk[i].ro)
+			continue;
+		give_up(vm, "--serve",
+			"a disk that keeps what a request writes would not fit the rewound memory: "
+			"add ,ro to --block");
 		return;
 	}
 	if (!vm_freeze_request_buf(vm).len) {
@@ -145,7 +153,7 @@ void serve_alarm(struct vm *vm)
 	if (!s->cur)
 		return;
 	if (now >= s->deadline) {
-		s->stats.timeouts++;
+		s->m.timeouts++;
 		serve_failed(vm, 504);
 		return;
 	}
@@ -185,14 +193,14 @@ static void hand_in(struct vm *vm, struct conn *c, uint64_t now)
 	uint64_t len = put_request(vm, http_parser_request(c->parser), vm_freeze_request_buf(vm));
 
 	if (!len) {
-		s->stats.bad++;
+		s->m.bad++;
 		conn_answer(c, 413, NULL, too_large, sizeof too_large - 1, now);
 		return;
 	}
-	s->stats.requests++;
+	s->m.requests++;
 	s->cur = c;
 	start_clock(vm, now);
-	vm_freeze_answer(vm, s->stats.requests == 1 ? UK_WHY_ORIGINAL : UK_WHY_REWOUND, NULL, len);
+	vm_freeze_answer(vm, s->m.requests == 1 ? UK_WHY_ORIGINAL : UK_WHY_REWOUND, NULL, len);
 }
 
 static void put_back(struct vm *vm)
@@ -254,7 +262,7 @@ bool serve_failed(struct vm *vm, int status)
 
 	if (!s || !s->cur || vm->stop_signal)
 		return false;
-	s->stats.failed++;
+	s->m.failed++;
 	conn_answer(s->cur, status, NULL, why, strlen(why), vm_now());
 	put_back(vm);
 	return vm->exit_code < 0;

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "monitor/metrics.h"
+
 struct vm;
 struct vm_config;
 
@@ -36,9 +38,6 @@ bool serve_waiting(const struct vm *vm);
 /* Wait for one, until a signal comes at the latest. */
 void serve_wait(struct vm *vm);
 
-struct serve_stats {
-	uint64_t requests, failed, timeouts, bad; /* bad: refused before the guest saw it */
-};
-struct serve_stats serve_stats(const struct vm *vm);
+struct serve_metrics serve_metrics(const struct vm *vm);
 
 #endif

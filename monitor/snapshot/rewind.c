@@ -26,7 +26,7 @@
 
 struct rewind {
 	struct vm_state st;
-	struct rewind_stats stats;
+	struct rewind_metrics m;
 	uint8_t *pristine; /* as large as RAM; only pages with content are backed */
 	uint64_t pages, words;
 	uint64_t *log;	    /* KVM's, then both */
@@ -164,7 +164,7 @@ static int cool(struct vm *vm, uint64_t word, uint64_t bits, char *err, size_t e
 		if (page >= vm->layout.heap_start / GMEM_PAGE)
 			madvise(vm->gm.base + page * GMEM_PAGE, GMEM_PAGE, MADV_DONTNEED);
 	}
-	rw->stats.cooled += (uint64_t)__builtin_popcountll(bits);
+	rw->m.cooled += (uint64_t)__builtin_popcountll(bits);
 	return 0;
 }
 
@@ -176,10 +176,10 @@ static bool restore_page(struct vm *vm, uint64_t page)
 	bool content = rw->content[page / WORD_PAGES] >> page % WORD_PAGES & 1;
 	const uint8_t *src = content ? rw->pristine + page * GMEM_PAGE : zero_page;
 
-	rw->stats.dirty++;
+	rw->m.dirty++;
 	if (memcmp(dst, src, GMEM_PAGE)) {
 		memcpy(dst, src, GMEM_PAGE);
-		rw->stats.copied++;
+		rw->m.copied++;
 		rw->unchanged[page] = 0;
 		return false;
 	}
@@ -232,11 +232,11 @@ int vm_rewind(struct vm *vm, char *err, size_t errlen)
 		return r;
 	vm_clock_rebase(vm, rw->st.mono_ns);
 	vm_seed(vm);
-	rw->stats.rewinds++;
+	rw->m.rewinds++;
 	return 0;
 }
 
-struct rewind_stats vm_rewind_stats(const struct vm *vm)
+struct rewind_metrics vm_rewind_metrics(const struct vm *vm)
 {
-	return vm->rewind ? vm->rewind->stats : (struct rewind_stats){0};
+	return vm->rewind ? vm->rewind->m : (struct rewind_metrics){0};
 }

@@ -9,14 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct vm;
+#include "monitor/metrics.h"
 
-struct rewind_stats {
-	uint64_t rewinds;
-	uint64_t dirty;	 /* pages that were looked at, all rewinds */
-	uint64_t copied; /* of those: differed and were put back */
-	uint64_t cooled; /* were let go after many rewinds without a write */
-};
+struct vm;
 
 /*
  * This is the point to return to. Writes are logged from here on; pages with content are copied,
@@ -30,6 +25,6 @@ int vm_rewind_arm(struct vm *vm, char *err, size_t errlen);
 int vm_rewind(struct vm *vm, char *err, size_t errlen);
 void vm_rewind_free(struct vm *vm);
 /* Counters since the VM started; zeroes when it was never armed. */
-struct rewind_stats vm_rewind_stats(const struct vm *vm);
+struct rewind_metrics vm_rewind_metrics(const struct vm *vm);
 
 #endif

@@ -23,3 +23,4 @@ GUESTS += pie
 pie_GLDFLAGS := -static-pie
 GUESTS += crash
 GUESTS += linger
+GUESTS += rewound

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""serve.py: talks to a VM behind --serve and checks what it is told: clean VMs for good, bad and ugly requests.
+
+usage: serve.py BOOT WORK   (BOOT runs the monitor with the guest `rewound`; called by run.py, see cases.ini)
+One line a check; exit 1 when one fails.
+"""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+BOOT, WORK = sys.argv[1], sys.argv[2]
+SOCK = f"{WORK}/serve.sock"
+SLOW = float(os.environ.get("SLOW", "1"))
+failures = 0
+
+
+class Conn(http.client.HTTPConnection):
+    def __init__(self):
+        super().__init__("vm", timeout=60 * SLOW)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(SOCK)
+
+
+def check(what, ok, seen=""):
+    global failures
+    failures += not ok
+    print(("ok   " if ok else "FAIL ") + what + ("" if ok else f": {seen!r}"), flush=True)
+
+
+def ask(path, body=None, method=None, headers=None, conn=None):
+    c = conn or Conn()
+    c.request(method or ("POST" if body is not None else "GET"), path, body, headers or {})
+    r = c.getresponse()
+    data = r.read()
+    if not conn:
+        c.close()
+    return r.status, data.decode(errors="replace"), r
+
+
+def raw(data, shut=True):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60 * SLOW)
+    s.connect(SOCK)
+    s.sendall(data)
+    if shut:
+        s.shutdown(socket.SHUT_WR)
+    got = b""
+    while part := s.recv(65536):
+        got += part
+    s.close()
+    return got
+
+
+def same(path, what):
+    status, text, _ = ask("/look")
+    check(f"after {path}: {what}", (status, text) == (200, "nothing\n"), (status, text))
+
+
+def secrets():
+    same("start", "a fresh VM has no secret in it")
+    check("/hide answers", ask("/hide")[:2] == (200, "hidden\n"))
+    same("/hide", "nothing is left in memory, registers, FPU, disk or environment")
+    for _ in range(3):
+        ask("/hide")
+    same("4 times /hide", "nor in a page that is dirty every time")
+
+
+def failing():
+    for path, want in (
+        ("/crash", 500),
+        ("/exit", 500),
+        ("/abort", 500),
+        ("/hang", 504),
+        ("/sleep", 504),
+        ("/badbody", 502),
+        ("/badlen", 502),
+        ("/badtype", 502),
+        ("/badstatus", 502),
+    ):
+        status, text, r = ask(path)
+        check(f"{path} is that request's {want}", status == want and "Set-Cookie" not in r.headers, (status, text))
+        same(path, "the next VM is clean")
+    check("/freeze within a request changes nothing", ask("/freeze")[:2] == (200, "0\n"))
+    status, text, _ = ask("/grow")
+    check("/grow takes all memory there is", status == 200 and int(text) > 1 << 20, text)
+    first = int(text)
+    check("and again", int(ask("/grow")[1]) == first)
+    same("/grow", "the next VM is clean")
+    check("/flood ends", ask("/flood")[0] == 200)
+    for _ in range(8):
+        ask("/crash")
+    same("8 crashes", "the next VM is clean")
+
+
+def identities():
+    seen = [ask("/id")[1].split("\n") for _ in range(12)]
+    check("no two requests share a random number", len({s[0] for s in seen}) == len(seen), seen)
+    check("nor a generation id", len({s[1] for s in seen}) == len(seen) and "0" * 32 not in {s[1] for s in seen}, seen)
+    check("on_restore ran once in each but the first", {s[2] for s in seen} == {"1"}, seen)
+    mono = [int(s[3]) for s in seen]
+    wall = [int(s[4]) for s in seen]
+    check("the monotonic clock is put back", max(mono) - min(mono) < wall[-1] - wall[0], (mono, wall))
+    check("the wall clock goes on", wall == sorted(wall) and abs(wall[-1] / 1e9 - time.time()) < 60, wall)
+
+
+def http():
+    status, text, r = ask("/echo", b"x" * 5000)
+    check("a body comes back whole", (status, len(text)) == (201, 5000) and r.headers["Content-Type"] == "application/octet-stream")
+    check("a header reaches the guest", ask("/header", headers={"X-Test": "yes"})[1] == "3 yes\n")
+    check("PUT and an unknown path", ask("/a?b=c", b"", "PUT")[1] == "PUT /a?b=c\n")
+    status, text, r = ask("/head", method="HEAD")
+    check("HEAD has a length and no body", status == 200 and text == "" and int(r.headers["Content-Length"]) == 11)
+    check("a request larger than the program takes is 413", ask("/echo", b"x" * 9000)[0] == 413)
+    check("also when only its head makes it so", ask("/echo", b"x" * 8150)[0] == 413)
+    chunks = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    check("chunks arrive as one body", raw(chunks).endswith(b"\r\n\r\nabcde"))
+    two = b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    got = raw(two, shut=False)
+    check("pipelined requests are answered in order", got.find(b"GET /1\n") < got.find(b"GET /2\n") and b"GET /1\n" in got, got)
+    c = Conn()
+    check("keep-alive", [ask("/k", conn=c)[0] for _ in range(5)] == [200] * 5)
+    for name, data in (
+        ("garbage", b"\x16\x03\x01 hello\r\n\r\n"),
+        ("two lengths", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        ("length and chunks", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("a folded header", b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n"),
+    ):
+        got = raw(data)
+        check(f"{name} is refused", got.startswith(b"HTTP/1.1 400"), got[:100])
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+    for s in idle:
+        s.connect(SOCK)
+        s.send(b"GET /slow HTT")
+    check("100 clients that stop halfway hold nobody up", ask("/x")[0] == 200)
+    for s in idle:
+        s.close()
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(SOCK)
+    s.sendall(b"GET /gone HTTP/1.1\r\nHost: x\r\n\r\n")
+    s.close()
+    same("a client that hangs up", "the next VM is clean")
+
+
+def rss(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+
+def steady(pid):
+    c = Conn()
+    for _ in range(20):
+        ask("/k", conn=c)
+    before = rss(pid)
+    for _ in range(150):
+        ask("/k", conn=c)
+    check("150 requests later the monitor is no larger", rss(pid) <= before + 64, (before, rss(pid)))
+
+
+def metrics(proc):
+    proc.send_signal(signal.SIGTERM)
+    code = proc.wait(60 * SLOW)
+    check("SIGTERM between requests ends it with 143", code == 143, code)
+    with open(os.environ["METRICS"], encoding="ascii") as f:
+        m = json.load(f)
+    s, r = m["serve"], m["rewind"]
+    check("the metrics count requests", s["requests"] > 200 and s["failed"] >= 17 and s["timeouts"] == 2 and s["bad"] >= 1, s)
+    check("every request was followed by a rewind", r["rewinds"] == s["requests"], (r, s))
+
+
+def main():
+    proc = subprocess.Popen([BOOT, "--serve", f"unix:{SOCK}", "--serve-timeout", str(int(1500 * SLOW))], stderr=subprocess.PIPE)
+    for line in proc.stderr:
+        if b"serving on" in line:
+            break
+    else:
+        sys.exit("the monitor ended before it served")
+    drain = subprocess.Popen(["cat"], stdin=proc.stderr, stdout=sys.stderr)
+    secrets()
+    identities()
+    http()
+    steady(proc.pid)
+    failing()
+    metrics(proc)
+    drain.wait(10)
+    print(f"{failures} checks failed")
+    return 1 if failures else 0
+
+
+sys.exit(main())
