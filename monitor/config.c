@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/snapshot/snapshot.h"
+
 struct config_str {
 	struct config_str *next;
 	char s[];
@@ -27,13 +29,39 @@ void config_init(struct vm_config *cfg)
 	cfg->mem = CONFIG_MEM_DEF;
 	cfg->idle = IDLE_AUTO;
 	cfg->boot_timer = cfg->dry_run = cfg->json = false;
+	cfg->track_dirty = cfg->rebind = false;
+	cfg->restore = (struct restore_config){0};
+	cfg->save = (struct snapshot_config){0};
+	cfg->snap = NULL;
+	cfg->hostname = NULL;
+	cfg->nenv = 0;
 	cfg->nblk = cfg->nnet = 0;
 	cfg->strings = NULL;
 	cfg->pool_len = 0;
 }
 
+void config_inherit(struct vm_config *dst, const struct vm_config *src)
+{
+	*dst = *src;
+	dst->strings = NULL;
+	dst->pool_len = 0;
+	dst->snap = NULL;
+	dst->rebind = true;
+	dst->id = dst->metrics = NULL;
+	dst->save = (struct snapshot_config){0};
+	/* Nobody can have these twice. */
+	for (unsigned i = 0; i < dst->nnet; i++) {
+		dst->net[i].has_mac = false;
+		dst->net[i].tap = NULL;
+		dst->net[i].fd = -1;
+		dst->net[i].nfwd = 0;
+	}
+}
+
 void config_fini(struct vm_config *cfg)
 {
+	snapshot_close(cfg->snap);
+	cfg->snap = NULL;
 	while (cfg->strings) {
 		struct config_str *next = cfg->strings->next;
 
@@ -124,14 +152,41 @@ static int check_fwds(const struct net_config *a, const struct net_config *b,
 	return 0;
 }
 
+/* What a guest can be told anew, and what has to be told. */
+static int check_rebound(const struct vm_config *cfg, struct config_err *err)
+{
+	for (unsigned i = 0; i < cfg->nnet; i++) {
+		const struct net_config *n = &cfg->net[i];
+
+		if (n->ip4 && !cfg->rebind)
+			return config_fail(
+				err,
+				"net '%s': ip is for a VM that is restored; a guest that "
+				"boots has its address in --cmdline",
+				n->id);
+		if ((n->backend == NET_TAP && !n->tap) || (n->backend == NET_FD && n->fd < 0))
+			return config_fail(err,
+					   "net '%s': its host side has to be given anew: --net "
+					   "id=%s,tap=NAME or fd=N",
+					   n->id, n->id);
+	}
+	if (!cfg->rebind && (cfg->hostname || cfg->nenv))
+		return config_fail(err,
+				   "%s is for a VM that is restored; a guest that boots takes "
+				   "NAME=VALUE words in --cmdline",
+				   cfg->hostname ? "hostname" : "env");
+	return 0;
+}
+
 int config_check(const struct vm_config *cfg, struct config_err *err)
 {
 	int r;
 
-	if (!cfg->kernel)
+	if (!cfg->kernel && !cfg->rebind)
 		return config_fail(err,
 				   "no kernel: say --kernel PATH (an image built with mayfly-cc)");
-	r = check_ids(cfg, err);
+	r = check_rebound(cfg, err);
+	r = r ? r : check_ids(cfg, err);
 	for (unsigned i = 0; i < cfg->nnet && r == 0; i++) {
 		for (unsigned j = 0; j < i && r == 0; j++)
 			r = check_net_pair(&cfg->net[j], &cfg->net[i], err);

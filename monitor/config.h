@@ -16,6 +16,7 @@
 #define CONFIG_MAX_NET		4
 #define CONFIG_MAX_ALLOW	32
 #define CONFIG_MAX_FWD		16
+#define CONFIG_MAX_ENV		32
 #define CONFIG_MEM_MIN		(UINT64_C(2) << 20)
 #define CONFIG_MEM_MAX		(UINT64_C(3) << 30)
 #define CONFIG_MEM_DEF		(UINT64_C(16) << 20)
@@ -66,6 +67,9 @@ struct net_config {
 	bool has_mac;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0 = 1500 */
+	/* Of a VM that is restored or copied: what its guest is told to be from now on. */
+	uint32_t ip4, gw4, dns4; /* host order, 0 = as before */
+	uint8_t prefix4;
 	struct net_fwd fwd[CONFIG_MAX_FWD];
 	unsigned nfwd;
 	struct net_policy policy;
@@ -118,6 +122,16 @@ struct vm_config {
 	uint32_t serve_timeout_ms; /* of one request in the guest; 0 = no limit */
 	enum idle_mode idle;
 	bool boot_timer, dry_run, json; /* json: --dry-run prints JSON */
+	bool track_dirty;		/* log written pages, for diff snapshots */
+	struct restore_config restore;
+	struct snapshot_config save;
+	/* The devices are those of a snapshot (snap) or of the VM that was copied: they can be
+	 * re-bound, no more. */
+	bool rebind;
+	struct snapshot *snap;
+	const char *hostname; /* rebind: NULL = as before */
+	const char *env[CONFIG_MAX_ENV];
+	unsigned nenv;
 	struct blk_config blk[CONFIG_MAX_BLK];
 	unsigned nblk;
 	struct net_config net[CONFIG_MAX_NET];
@@ -136,7 +150,12 @@ struct config_err {
 
 /* The defaults. The struct points into itself: it is not to be copied. */
 void config_init(struct vm_config *cfg);
-/* Frees what config_str took; accepts a zeroed struct. */
+/*
+ * The configuration of a copy of the VM that src describes, to be re-bound. What is not set in dst
+ * points into src, which has to outlive it.
+ */
+void config_inherit(struct vm_config *dst, const struct vm_config *src);
+/* Frees what config_str took and closes the snapshot; accepts a zeroed struct. */
 void config_fini(struct vm_config *cfg);
 /* A copy of s that lives as long as cfg; NULL when out of memory. */
 const char *config_str(struct vm_config *cfg, const char *s);

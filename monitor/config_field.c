@@ -30,8 +30,9 @@ static int set_str(struct field_obj *o, const char *text, const char **dst, stru
 	return 0;
 }
 
-static int set_path(struct field_obj *o, const char *text, const char **dst, struct config_err *err)
+int field_path(struct vm_config *cfg, const char *text, const char **dst, struct config_err *err)
 {
+	struct field_obj o = {.cfg = cfg};
 	size_t n = strlen(text);
 
 	if (n == 0)
@@ -39,7 +40,12 @@ static int set_path(struct field_obj *o, const char *text, const char **dst, str
 	if (n >= PATH_MAX)
 		return config_fail(err, "the path is %zu bytes long; the system allows %d", n,
 				   PATH_MAX - 1);
-	return set_str(o, text, dst, err);
+	return set_str(&o, text, dst, err);
+}
+
+static int set_path(struct field_obj *o, const char *text, const char **dst, struct config_err *err)
+{
+	return field_path(o->cfg, text, dst, err);
 }
 
 static int set_id(struct field_obj *o, const char *text, size_t max, const char **dst,
@@ -55,7 +61,7 @@ static int set_id(struct field_obj *o, const char *text, size_t max, const char 
 	return set_str(o, text, dst, err);
 }
 
-static int set_flag(const char *text, bool *dst, struct config_err *err)
+int field_flag(const char *text, bool *dst, struct config_err *err)
 {
 	bool on = strcmp(text, "on") == 0;
 
@@ -131,7 +137,7 @@ static int vm_metrics_path(struct field_obj *o, const char *text, struct config_
 
 static int vm_boot_timer(struct field_obj *o, const char *text, struct config_err *err)
 {
-	return set_flag(text, &o->cfg->boot_timer, err);
+	return field_flag(text, &o->cfg->boot_timer, err);
 }
 
 static int vm_idle(struct field_obj *o, const char *text, struct config_err *err)
@@ -170,6 +176,41 @@ static int vm_serve_timeout(struct field_obj *o, const char *text, struct config
 	return 0;
 }
 
+static int vm_track_dirty(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return field_flag(text, &o->cfg->track_dirty, err);
+}
+
+static int vm_hostname(struct field_obj *o, const char *text, struct config_err *err)
+{
+	static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t n = strlen(text);
+
+	if (n < 1 || n > 63 || strspn(text, ok) != n)
+		return config_fail(
+			err, "'%.80s' is not a name of 1 to 63 letters, digits, '-' and '.'", text);
+	return set_str(o, text, &o->cfg->hostname, err);
+}
+
+static int vm_env(struct field_obj *o, const char *text, struct config_err *err)
+{
+	struct vm_config *cfg = o->cfg;
+	size_t all = strlen(text) + 1;
+
+	if (!strchr(text, '=') || text[0] == '=')
+		return config_fail(err, "'%.80s' is not of the form NAME=VALUE", text);
+	for (unsigned i = 0; i < cfg->nenv; i++)
+		all += strlen(cfg->env[i]) + 1;
+	if (cfg->nenv == CONFIG_MAX_ENV || all > sizeof((struct uk_restore *)0)->env)
+		return config_fail(err, "more than %d variables or %zu bytes", CONFIG_MAX_ENV,
+				   sizeof((struct uk_restore *)0)->env);
+	int r = set_str(o, text, &cfg->env[cfg->nenv], err);
+
+	if (r == 0)
+		cfg->nenv++;
+	return r;
+}
+
 const struct field vm_fields[] = {
 	{"kernel", FIELD_STRING, vm_kernel},
 	{"cmdline", FIELD_STRING, vm_cmdline},
@@ -181,6 +222,9 @@ const struct field vm_fields[] = {
 	{"idle", FIELD_STRING, vm_idle},
 	{"serve", FIELD_STRING, vm_serve},
 	{"serve_timeout", FIELD_NUMBER, vm_serve_timeout},
+	{"track_dirty", FIELD_FLAG, vm_track_dirty},
+	{"hostname", FIELD_STRING, vm_hostname},
+	{"env", FIELD_LIST, vm_env},
 	{NULL, FIELD_STRING, NULL},
 };
 
@@ -198,12 +242,12 @@ static int blk_path(struct field_obj *o, const char *text, struct config_err *er
 
 static int blk_ro(struct field_obj *o, const char *text, struct config_err *err)
 {
-	return set_flag(text, &o->blk->ro, err);
+	return field_flag(text, &o->blk->ro, err);
 }
 
 static int blk_direct(struct field_obj *o, const char *text, struct config_err *err)
 {
-	return set_flag(text, &o->blk->direct, err);
+	return field_flag(text, &o->blk->direct, err);
 }
 
 static int blk_queues(struct field_obj *o, const char *text, struct config_err *err)
@@ -244,7 +288,7 @@ static int net_tap(struct field_obj *o, const char *text, struct config_err *err
 static int net_user(struct field_obj *o, const char *text, struct config_err *err)
 {
 	bool on = false;
-	int r = set_flag(text, &on, err);
+	int r = field_flag(text, &on, err);
 
 	if (r == 0 && on)
 		o->net->backend = NET_USER;
@@ -268,6 +312,47 @@ static int net_mac(struct field_obj *o, const char *text, struct config_err *err
 	if (r == 0)
 		o->net->has_mac = true;
 	return r;
+}
+
+static int set_ip4(const char *text, uint32_t *dst, struct config_err *err)
+{
+	static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff};
+	uint8_t a[16];
+	int r = value_ip(text, a, err);
+
+	if (r == 0 && memcmp(a, v4, sizeof v4) != 0)
+		return config_fail(err, "'%.64s' is no IPv4 address", text);
+	if (r == 0)
+		*dst = (uint32_t)a[12] << 24 | (uint32_t)a[13] << 16 | (uint32_t)a[14] << 8 | a[15];
+	return r;
+}
+
+static int net_ip(struct field_obj *o, const char *text, struct config_err *err)
+{
+	const char *slash = strchr(text, '/');
+	char addr[64];
+	uint64_t prefix;
+
+	if (!slash || (size_t)(slash - text) >= sizeof addr)
+		return config_fail(err, "'%.64s' is not of the form ADDRESS/PREFIX", text);
+	memcpy(addr, text, (size_t)(slash - text));
+	addr[slash - text] = '\0';
+	int r = set_number(slash + 1, 1, 32, &prefix, err);
+
+	r = r ? r : set_ip4(addr, &o->net->ip4, err);
+	if (r == 0)
+		o->net->prefix4 = (uint8_t)prefix;
+	return r;
+}
+
+static int net_gw(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_ip4(text, &o->net->gw4, err);
+}
+
+static int net_dns(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_ip4(text, &o->net->dns4, err);
 }
 
 static int net_mtu(struct field_obj *o, const char *text, struct config_err *err)
@@ -296,7 +381,7 @@ static int net_fwd_add(struct field_obj *o, const char *text, struct config_err 
 
 static int net_antispoof(struct field_obj *o, const char *text, struct config_err *err)
 {
-	return set_flag(text, &o->net->policy.antispoof, err);
+	return field_flag(text, &o->net->policy.antispoof, err);
 }
 
 static int net_addr_add(struct field_obj *o, const char *text, struct config_err *err)
@@ -338,7 +423,8 @@ const struct field net_fields[] = {
 	{"mac", FIELD_STRING, net_mac},	    {"mtu", FIELD_NUMBER, net_mtu},
 	{"fwd", FIELD_LIST, net_fwd_add},   {"antispoof", FIELD_FLAG, net_antispoof},
 	{"addr", FIELD_LIST, net_addr_add}, {"allow", FIELD_LIST, net_allow_add},
-	{NULL, FIELD_STRING, NULL},
+	{"ip", FIELD_STRING, net_ip},	    {"gw", FIELD_STRING, net_gw},
+	{"dns", FIELD_STRING, net_dns},	    {NULL, FIELD_STRING, NULL},
 };
 
 _Static_assert(sizeof net_fields / sizeof net_fields[0] <= FIELD_MAX, "a mask of keys fits");

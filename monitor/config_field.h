@@ -32,6 +32,7 @@ struct field {
 
 /* The keys of one kind of object, the last one nameless. */
 extern const struct field vm_fields[], blk_fields[], net_fields[];
+extern const struct field restore_fields[], snapshot_fields[]; /* config_snapshot.c */
 
 #define FIELD_MAX 16 /* keys of one object, for a bit mask of those seen */
 
@@ -41,6 +42,25 @@ int field_find(const struct field *fields, const char *name);
 int field_unknown(const struct field *fields, const char *name, struct config_err *err);
 /* Put the name of the key (and of what it is in) before the message. Returns -EINVAL. */
 int field_blame(struct config_err *err, const char *where, const char *name);
+
+/* Judges that several kinds of object share. 0 or -EINVAL. */
+int field_path(struct vm_config *cfg, const char *text, const char **dst, struct config_err *err);
+int field_flag(const char *text, bool *dst, struct config_err *err);
+
+/* --- config_snapshot.c --- */
+
+/*
+ * The device of that id in a configuration that is re-bound (cfg->rebind); id NULL is good when
+ * there is only one. NULL with a message that says which there are.
+ */
+struct blk_config *blk_config_of(struct vm_config *cfg, const char *id, struct config_err *err);
+struct net_config *net_config_of(struct vm_config *cfg, const char *id, struct config_err *err);
+/* A key of such a device is about to be set for the first time: forget what it replaces. */
+void field_rebind(struct field_obj *obj, const char *name);
+/* All keys of the restore object are set: open the snapshot, take its configuration. 0 or -EINVAL.
+ */
+int restore_config_finish(struct vm_config *cfg, struct config_err *err);
+int snapshot_config_finish(struct vm_config *cfg, struct config_err *err);
 
 /* Append a device with default values; NULL when there are CONFIG_MAX_* already (err filled in). */
 struct blk_config *blk_config_add(struct vm_config *cfg, struct config_err *err);

@@ -106,6 +106,8 @@ static int set_key(struct field_obj *obj, const struct field *fields, const char
 		field_unknown(fields, key, err);
 		return *where ? field_blame(err, where, key) : -EINVAL;
 	}
+	if (obj->cfg->rebind)
+		field_rebind(obj, key);
 	if (fields[i].type == FIELD_LIST)
 		return set_list(obj, &fields[i], v, where, err);
 	if (set_scalar(obj, &fields[i], v, err) < 0)
@@ -117,14 +119,14 @@ static int decode_device(struct vm_config *cfg, bool net, json_t *dev, const cha
 			 struct config_err *err)
 {
 	struct field_obj obj = {.cfg = cfg};
+	const char *key, *id = json_string_value(json_object_get(dev, "id"));
 	char where[32];
-	const char *key;
 	json_t *v;
 
 	if (net)
-		obj.net = net_config_add(cfg, err);
+		obj.net = cfg->rebind ? net_config_of(cfg, id, err) : net_config_add(cfg, err);
 	else
-		obj.blk = blk_config_add(cfg, err);
+		obj.blk = cfg->rebind ? blk_config_of(cfg, id, err) : blk_config_add(cfg, err);
 	if (!obj.net && !obj.blk)
 		return -EINVAL;
 	snprintf(where, sizeof where, "%s.", at);
@@ -167,19 +169,56 @@ static int decode_devices(struct vm_config *cfg, const char *key, json_t *list,
 	return 0;
 }
 
-static int decode_root(struct vm_config *cfg, json_t *root, struct config_err *err)
+/* "restore" or "snapshot": an object of its own keys. */
+static int decode_object(struct vm_config *cfg, const char *name, json_t *o,
+			 const struct field *fields,
+			 int (*finish)(struct vm_config *cfg, struct config_err *err),
+			 struct config_err *err)
 {
 	struct field_obj obj = {.cfg = cfg};
+	char where[32];
+	const char *key;
+	json_t *v;
+
+	if (!json_is_object(o)) {
+		wrong_type(o, "an object", err);
+		return field_blame(err, name, "");
+	}
+	snprintf(where, sizeof where, "%s.", name);
+	json_object_foreach(o, key, v)
+	{
+		if (set_key(&obj, fields, key, v, where, err) < 0)
+			return -EINVAL;
+	}
+	return finish(cfg, err) < 0 ? field_blame(err, name, "") : 0;
+}
+
+static int decode_key(struct vm_config *cfg, const char *key, json_t *v, struct config_err *err)
+{
+	struct field_obj obj = {.cfg = cfg};
+
+	if (strcmp(key, "restore") == 0)
+		return 0; /* was the first */
+	if (strcmp(key, "snapshot") == 0)
+		return decode_object(cfg, key, v, snapshot_fields, snapshot_config_finish, err);
+	if (strcmp(key, "block") == 0 || strcmp(key, "net") == 0)
+		return decode_devices(cfg, key, v, err);
+	return set_key(&obj, vm_fields, key, v, "", err);
+}
+
+static int decode_root(struct vm_config *cfg, json_t *root, struct config_err *err)
+{
 	const char *key;
 	json_t *v;
 
 	if (!json_is_object(root))
 		return wrong_type(root, "an object", err);
+	v = json_object_get(root, "restore");
+	if (v && decode_object(cfg, "restore", v, restore_fields, restore_config_finish, err) < 0)
+		return -EINVAL;
 	json_object_foreach(root, key, v)
 	{
-		bool devices = strcmp(key, "block") == 0 || strcmp(key, "net") == 0;
-		int r = devices ? decode_devices(cfg, key, v, err)
-				: set_key(&obj, vm_fields, key, v, "", err);
+		int r = decode_key(cfg, key, v, err);
 
 		if (r < 0)
 			return r;
@@ -250,6 +289,11 @@ int config_json_load(struct vm_config *cfg, const char *path, struct config_err 
 
 /* --- out --- */
 
+/* What of a configuration belongs to the machine, whoever runs it. */
+static const char *const shape_keys[] = {"kernel", "cmdline", "mem", "idle", "block", "net"};
+
+#define NSHAPE (sizeof shape_keys / sizeof shape_keys[0])
+
 /* json_*_set_new frees the value and fails when it is NULL, so one check at the end is enough. */
 static int put_list(json_t *list, const char *text)
 {
@@ -298,6 +342,23 @@ static int put_policy(json_t *o, const struct net_policy *p)
 	return bad;
 }
 
+static int put_ip4(json_t *o, const char *key, uint32_t ip, int prefix)
+{
+	char v[VALUE_STR_MAX];
+
+	if (!ip)
+		return 0;
+	snprintf(v, sizeof v, prefix ? "%u.%u.%u.%u/%d" : "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255,
+		 ip >> 8 & 255, ip & 255, prefix);
+	return json_object_set_new(o, key, json_string(v));
+}
+
+static int put_addresses(json_t *o, const struct net_config *n)
+{
+	return put_ip4(o, "ip", n->ip4, n->prefix4) | put_ip4(o, "gw", n->gw4, 0) |
+	       put_ip4(o, "dns", n->dns4, 0);
+}
+
 static json_t *net_json(const struct net_config *n)
 {
 	json_t *o = json_object(), *fwd = json_array();
@@ -309,6 +370,7 @@ static json_t *net_json(const struct net_config *n)
 		bad |= json_object_set_new(o, "mac", json_string(v));
 	}
 	bad |= json_object_set_new(o, "mtu", json_integer(n->mtu ? n->mtu : 1500));
+	bad |= put_addresses(o, n);
 	for (unsigned i = 0; i < n->nfwd; i++) {
 		value_fwd_str(&n->fwd[i], v);
 		bad |= put_list(fwd, v);
@@ -318,6 +380,51 @@ static json_t *net_json(const struct net_config *n)
 		return o;
 	json_decref(o);
 	return NULL;
+}
+
+static void put_path(json_t *o, const char *key, const char *path)
+{
+	if (path)
+		json_object_set_new(o, key, json_string(path));
+}
+
+static int put_snapshot(json_t *root, const struct vm_config *cfg)
+{
+	static const char *const verify[] = {"auto", "none", "full", "copy", "lazy"};
+	const struct restore_config *r = &cfg->restore;
+	int bad = 0;
+
+	if (r->path) {
+		json_t *o = json_object();
+
+		put_path(o, "path", r->path);
+		put_path(o, "mem", r->mem);
+		put_path(o, "base", r->base);
+		put_path(o, "base_mem", r->base_mem);
+		put_path(o, "key", r->key);
+		put_path(o, "sig", r->sig);
+		put_path(o, "verify", verify[r->verify]);
+		bad |= json_object_set_new(o, "prefetch", json_boolean(!r->no_prefetch)) |
+		       json_object_set_new(root, "restore", o);
+	}
+	if (cfg->save.path) {
+		json_t *o = json_object();
+
+		put_path(o, "path", cfg->save.path);
+		put_path(o, "mem", cfg->save.mem);
+		bad |= json_object_set_new(o, "run", json_boolean(cfg->save.run)) |
+		       json_object_set_new(root, "snapshot", o);
+	}
+	if (cfg->hostname)
+		put_path(root, "hostname", cfg->hostname);
+	if (cfg->nenv) {
+		json_t *env = json_array();
+
+		for (unsigned i = 0; i < cfg->nenv; i++)
+			bad |= put_list(env, cfg->env[i]);
+		bad |= json_object_set_new(root, "env", env);
+	}
+	return bad;
 }
 
 static json_t *root_json(const struct vm_config *cfg)
@@ -333,15 +440,53 @@ static json_t *root_json(const struct vm_config *cfg)
 	for (unsigned i = 0; i < cfg->nnet; i++)
 		bad |= json_array_append_new(net, net_json(&cfg->net[i]));
 	value_size_str(cfg->mem, mem);
-	root = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s*, s:s, s:s*, s:I, s:b, s:o, s:o}",
+	root = json_pack("{s:s*, s:s, s:s, s:s*, s:s, s:s*, s:s, s:s*, s:I, s:b, s:b, s:o, s:o}",
 			 "kernel", cfg->kernel, "cmdline", cfg->cmdline, "mem", mem, "id", cfg->id,
 			 "console", cfg->console, "metrics", cfg->metrics, "idle", idle[cfg->idle],
 			 "serve", cfg->serve, "serve_timeout", (json_int_t)cfg->serve_timeout_ms,
-			 "boot_timer", cfg->boot_timer, "block", block, "net", net);
+			 "boot_timer", cfg->boot_timer, "track_dirty", cfg->track_dirty, "block",
+			 block, "net", net);
+	bad |= put_snapshot(root, cfg);
 	if (!bad)
 		return root;
 	json_decref(root);
 	return NULL;
+}
+
+char *config_json_shape(const struct vm_config *cfg)
+{
+	json_t *root = root_json(cfg), *shape = json_object(), *v;
+	char *text = NULL;
+
+	for (size_t i = 0; root && i < NSHAPE; i++) {
+		v = json_object_get(root, shape_keys[i]);
+		if (v)
+			json_object_set(shape, shape_keys[i], v);
+	}
+	if (root)
+		text = json_dumps(shape, JSON_COMPACT);
+	json_decref(shape);
+	json_decref(root);
+	return text;
+}
+
+int config_json_decode_shape(struct vm_config *cfg, const char *text, size_t len,
+			     struct config_err *err)
+{
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *v;
+	size_t known = 0;
+	int r = json_is_object(root) ? 0 : config_fail(err, "is no object");
+
+	for (size_t i = 0; r == 0 && i < NSHAPE; i++) {
+		v = json_object_get(root, shape_keys[i]);
+		if (v)
+			r = decode_key(cfg, shape_keys[i], v, err);
+		known += v != NULL;
+	}
+	if (r == 0 && known != json_object_size(root))
+		r = config_fail(err, "has other keys than the shape of a VM");
+	json_decref(root);
+	return r;
 }
 
 int config_json_print(const struct vm_config *cfg, FILE *out)

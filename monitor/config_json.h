@@ -18,5 +18,11 @@ int config_json_load(struct vm_config *cfg, const char *path, struct config_err 
 /* Print cfg so that config_json_decode gives it back. 0, -EILSEQ (what is not UTF-8 cannot be JSON)
  * or -EIO. */
 int config_json_print(const struct vm_config *cfg, FILE *out);
+/* What of cfg a snapshot carries along, as JSON in fresh memory: kernel, command line, memory, idle
+ * mode, devices. NULL when it cannot be said in UTF-8. */
+char *config_json_shape(const struct vm_config *cfg);
+/* The way back; any other key is an error. */
+int config_json_decode_shape(struct vm_config *cfg, const char *text, size_t len,
+			     struct config_err *err);
 
 #endif

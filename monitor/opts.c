@@ -43,6 +43,8 @@ static int set_device_key(struct parse *p, struct field_obj *obj, const struct f
 
 	if (i < 0)
 		return field_unknown(fields, key, p->err);
+	if (p->cfg->rebind && !(*seen & 1u << i))
+		field_rebind(obj, fields[i].name);
 	if (!val && fields[i].type != FIELD_FLAG)
 		config_fail(p->err, "needs a value: %s=...", fields[i].name);
 	else if (*seen & 1u << i && fields[i].type != FIELD_LIST)
@@ -75,11 +77,26 @@ static int set_device(struct parse *p, struct field_obj *obj, const struct field
 	return 0;
 }
 
+/* The id among KEYS, in buf; NULL when there is none (or KEYS are malformed: set_device says so).
+ */
+static const char *find_id(const char *val, char *buf, size_t len)
+{
+	const char *key, *text;
+
+	while (kv_next(&val, buf, len, &key, &text) == 1)
+		if (text && strcmp(key, "id") == 0)
+			return text;
+	return NULL;
+}
+
 static int set_block(struct parse *p, const char *name, const char *val)
 {
-	struct field_obj obj = {.cfg = p->cfg, .blk = blk_config_add(p->cfg, p->err)};
+	char buf[PATH_MAX + 64];
+	struct field_obj obj = {.cfg = p->cfg};
 
 	(void)name;
+	obj.blk = p->cfg->rebind ? blk_config_of(p->cfg, find_id(val, buf, sizeof buf), p->err)
+				 : blk_config_add(p->cfg, p->err);
 	if (!obj.blk || set_device(p, &obj, blk_fields, val) < 0)
 		return -EINVAL;
 	return blk_config_finish(p->cfg, obj.blk, p->err);
@@ -87,12 +104,34 @@ static int set_block(struct parse *p, const char *name, const char *val)
 
 static int set_net(struct parse *p, const char *name, const char *val)
 {
-	struct field_obj obj = {.cfg = p->cfg, .net = net_config_add(p->cfg, p->err)};
+	char buf[PATH_MAX + 64];
+	struct field_obj obj = {.cfg = p->cfg};
 
 	(void)name;
+	obj.net = p->cfg->rebind ? net_config_of(p->cfg, find_id(val, buf, sizeof buf), p->err)
+				 : net_config_add(p->cfg, p->err);
 	if (!obj.net || set_device(p, &obj, net_fields, val) < 0)
 		return -EINVAL;
 	return net_config_finish(p->cfg, obj.net, p->err);
+}
+
+static int set_restore(struct parse *p, const char *name, const char *val)
+{
+	struct field_obj obj = {.cfg = p->cfg};
+
+	(void)name;
+	return set_device(p, &obj, restore_fields, val) < 0 ? -EINVAL
+							    : restore_config_finish(p->cfg, p->err);
+}
+
+static int set_snapshot(struct parse *p, const char *name, const char *val)
+{
+	struct field_obj obj = {.cfg = p->cfg};
+
+	(void)name;
+	return set_device(p, &obj, snapshot_fields, val) < 0
+		       ? -EINVAL
+		       : snapshot_config_finish(p->cfg, p->err);
 }
 
 static int set_config_file(struct parse *p, const char *name, const char *val)
@@ -156,6 +195,8 @@ static const struct opt options[] = {
 	 "  id=NAME           its name in logs and metrics (default: eth0, ...)\n"
 	 "  mac=ADDRESS       (default: a random local one)\n"
 	 "  mtu=N             68 to 65535 (default: 1500)\n"
+	 "  ip=ADDR/PREFIX, gw=ADDR, dns=ADDR\n"
+	 "                    with --restore: the guest's addresses from now on\n"
 	 "  fwd=[udp:][ADDR:]HOSTPORT:GUESTPORT\n"
 	 "                    with user: forward a host port, on 127.0.0.1 unless ADDR is\n"
 	 "                    given; may be repeated\n"
@@ -164,6 +205,27 @@ static const struct opt options[] = {
 	 "  allow=ADDR[/PREFIX][:PORT[-PORT]][/tcp|/udp|/icmp]\n"
 	 "                    drop what goes anywhere else; may be repeated; 'none' allows\n"
 	 "                    nothing (default: no limit)\n"},
+	{"restore", "KEYS", false, set_restore,
+	 "start from a snapshot instead of a kernel. --block and --net then re-bind its\n"
+	 "devices, found by id; what is not said stays as it was. KEYS:\n"
+	 "  path=STATE        its state file (required)\n"
+	 "  mem=FILE          its memory file (default: STATE.mem)\n"
+	 "  base=STATE        of a diff: the full snapshot below it;  base_mem=FILE\n"
+	 "  key=FILE          Ed25519 public key: only a signed snapshot is taken\n"
+	 "  sig=FILE          its signature (default: STATE.sig)\n"
+	 "  verify=MODE       how far the memory file is checked: none, full, copy, lazy\n"
+	 "                    or auto (default: auto; docs/snapshots.md)\n"
+	 "  prefetch=off      neither load nor record the working set, STATE.ws\n"},
+	{"snapshot", "KEYS", false, set_snapshot,
+	 "write a snapshot when the guest calls mayfly_freeze(), and end. KEYS:\n"
+	 "  path=STATE        state file (required)\n"
+	 "  mem=FILE          memory file (default: STATE.mem)\n"
+	 "  run               go on afterwards\n"},
+	{"track-dirty", NULL, false, set_key,
+	 "log which pages are written, so that diff snapshots can be taken\n"},
+	{"hostname", "NAME", false, set_key, "with --restore: the guest's name from now on\n"},
+	{"env", "NAME=VALUE", true, set_key,
+	 "with --restore: handed to the guest as it goes on; may be repeated\n"},
 	{"config-file", "FILE", false, set_config_file,
 	 "read the same things from a JSON file, '-' = standard input. What is on the\n"
 	 "command line wins, devices are added\n"},
@@ -283,7 +345,19 @@ static int scan(int argc, char *const argv[], struct parse *p)
 	return 0;
 }
 
-static int apply(int argc, char *const argv[], struct parse *p)
+/* What a snapshot says once and for all. */
+static bool is_settled(const struct vm_config *cfg, const char *name)
+{
+	static const char *const settled[] = {"kernel", "cmdline", "mem", "idle"};
+
+	for (size_t i = 0; cfg->rebind && i < sizeof settled / sizeof *settled; i++)
+		if (strcmp(name, settled[i]) == 0)
+			return true;
+	return false;
+}
+
+/* first: only --restore, whose configuration the others change. */
+static int apply(int argc, char *const argv[], struct parse *p, bool first)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *val = NULL;
@@ -292,6 +366,13 @@ static int apply(int argc, char *const argv[], struct parse *p)
 
 		if (!o)
 			return -EINVAL;
+		if ((o->set == set_restore) != first)
+			continue;
+		if (is_settled(p->cfg, o->name))
+			return config_fail(p->err,
+					   "--%s has no effect with --restore: it is part of "
+					   "the snapshot; leave it out",
+					   o->name);
 		if (o->set(p, o->name, val) < 0) {
 			snprintf(name, sizeof name, "--%s", o->name);
 			return field_blame(p->err, name, "");
@@ -318,7 +399,8 @@ int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts 
 		if (r < 0)
 			return field_blame(err, "--config-file", "");
 	}
-	r = apply(argc, argv, &p);
+	r = apply(argc, argv, &p, true);
+	r = r < 0 ? r : apply(argc, argv, &p, false);
 	if (r < 0)
 		return r;
 	if (cfg->json && !cfg->dry_run)
@@ -331,6 +413,7 @@ int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts 
 static void print_help(FILE *out)
 {
 	fputs("usage: mayfly-monitor --kernel PATH [OPTION]...\n"
+	      "       mayfly-monitor --restore path=STATE [OPTION]...\n"
 	      "\n"
 	      "Boot one unikernel as a virtual machine and stay until it ends.\n"
 	      "\n"

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <x86intrin.h>
 
+#include "monitor/snapshot/cpu.h"
 #include "monitor/vm.h"
 #include "uk_tables.h"
 
@@ -33,17 +34,18 @@ static int vcpu_error(char *err, size_t errlen, const char *what)
 	return -e;
 }
 
+/* Asked once a process: it takes as long as all the rest. */
+static struct cpuid_buf cpuid;
+
 /* What KVM supports, plus the timer mode that it never lists, minus nothing. */
 static int set_cpuid(struct vm *vm, struct cpu_features *ret_f, char *err, size_t errlen)
 {
-	static struct cpuid_buf buf;
-
-	buf.head.nent = CPUID_MAX;
-	if (ioctl(vm->kvm, KVM_GET_SUPPORTED_CPUID, &buf.head))
+	cpuid.head.nent = CPUID_MAX;
+	if (ioctl(vm->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid.head))
 		return vcpu_error(err, errlen, "KVM_GET_SUPPORTED_CPUID");
 	*ret_f = (struct cpu_features){0};
-	for (uint32_t i = 0; i < buf.head.nent; i++) {
-		struct kvm_cpuid_entry2 *e = &buf.e[i];
+	for (uint32_t i = 0; i < cpuid.head.nent; i++) {
+		struct kvm_cpuid_entry2 *e = &cpuid.e[i];
 
 		if (e->function == 1) {
 			ret_f->xsave = e->ecx >> 26 & 1;
@@ -58,7 +60,7 @@ static int set_cpuid(struct vm *vm, struct cpu_features *ret_f, char *err, size_
 			e->edx = 0; /* x2APIC id 0 */
 		}
 	}
-	if (ioctl(vm->vcpu, KVM_SET_CPUID2, &buf.head))
+	if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid.head))
 		return vcpu_error(err, errlen, "KVM_SET_CPUID2");
 	return 0;
 }
@@ -193,4 +195,26 @@ int vcpu_setup(struct vm *vm, char *err, size_t errlen)
 		       &vm->layout.tsc_hz, sizeof vm->layout.tsc_hz);
 	}
 	return r;
+}
+
+int vcpu_features(struct vm *vm, struct snap_cpu *ret_cpu, char *err, size_t errlen)
+{
+	(void)vm;
+	if (!cpuid.head.nent) {
+		snprintf(err, errlen, "the vCPU has no CPUID yet");
+		return -EINVAL;
+	}
+	snap_cpu_collect(&cpuid.head, ret_cpu);
+	return 0;
+}
+
+int vcpu_setup_restored(struct vm *vm, const struct snap_cpu *saved, char *err, size_t errlen)
+{
+	struct cpu_features f = {0};
+	struct snap_cpu host;
+	int r = set_cpuid(vm, &f, err, errlen);
+
+	r = r ? r : vcpu_features(vm, &host, err, errlen);
+	r = r ? r : snap_cpu_check(saved, &host, err, errlen);
+	return r ? r : set_msrs(vm, err, errlen);
 }

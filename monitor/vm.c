@@ -17,6 +17,8 @@
 #include "monitor/control.h"
 #include "monitor/serve/serve.h"
 #include "monitor/signals.h"
+#include "monitor/snapshot/dirty.h"
+#include "monitor/snapshot/restore.h"
 #include "monitor/snapshot/rewind.h"
 #include "monitor/virtio/dev.h"
 
@@ -99,6 +101,13 @@ static int create_vcpu(struct vm *vm, char *err, size_t errlen)
 	struct kvm_userspace_memory_region region = {
 		.slot = 0, .memory_size = vm->gm.size, .userspace_addr = (uint64_t)vm->gm.base};
 
+	if (vm->cfg->track_dirty) {
+		int r = dirty_start(vm, err, errlen);
+
+		if (r)
+			return r;
+		region.flags = KVM_MEM_LOG_DIRTY_PAGES;
+	}
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
 		return kvm_error(err, errlen, "KVM_SET_USER_MEMORY_REGION");
 	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
@@ -118,11 +127,42 @@ static int create_vcpu(struct vm *vm, char *err, size_t errlen)
 static int open_image(struct vm *vm, char *err, size_t errlen)
 {
 	const char *why = NULL;
+
+	if (vm->cfg->snap)
+		return 0; /* it is in the memory file */
 	int r = image_open(&vm->image, vm->cfg->kernel, SIGNAL_LEASE, &why);
 
 	if (r)
 		snprintf(err, errlen, "--kernel %s: %s", vm->cfg->kernel, why ? why : strerror(-r));
 	return r;
+}
+
+/* The machine's contents: of an image that boots, or of a snapshot. */
+static int fill(struct vm *vm, char *err, size_t errlen)
+{
+	int r;
+
+	if (vm->cfg->snap) {
+		r = restore_state(vm, err, errlen);
+		vm->m.t_image = vm_now();
+		return r;
+	}
+	r = vm_boot_build(vm, err, errlen);
+	vm->m.t_image = vm_now();
+	return r ? r : vcpu_setup(vm, err, errlen);
+}
+
+/* Doorbells and interrupts of before the snapshot are in no eventfd of ours. */
+static void catch_up(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned i = 0; i < vm->nslots; i++) {
+		virtio_dev_serve_all(vm->slot[i].dev);
+		if (virtio_dev_live(vm->slot[i].dev))
+			vm->slot[i].dev->irq(vm->slot[i].dev->irq_arg);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	vm_io_kick(vm);
 }
 
 int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
@@ -151,16 +191,20 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 	r = r ? r : serve_open(vm, cfg, err, errlen);
 	r = r ? r : open_kvm(vm, err, errlen);
 	r = r ? r : create_memory(vm, err, errlen);
+	if (!r && cfg->snap)
+		r = restore_memory(vm, err, errlen);
 	r = r ? r : vm_devices_create(vm, err, errlen);
 	r = r ? r : create_kvm_vm(vm, err, errlen);
 	vm->m.t_kvm = vm_now();
 	r = r ? r : create_vcpu(vm, err, errlen);
-	r = r ? r : vm_boot_build(vm, err, errlen);
-	vm->m.t_image = vm_now();
-	r = r ? r : vcpu_setup(vm, err, errlen);
+	r = r ? r : fill(vm, err, errlen);
 	r = r ? r : vm_devices_ready(vm, err, errlen);
 	if (!r && !vm->idle_exit)
 		r = vm_io_start(vm, err, errlen);
+	if (!r && cfg->snap && vm->io_running)
+		catch_up(vm);
+	if (!r && cfg->snap && vm->freeze_gpa && vm->serve)
+		serve_ready(vm);
 	if (!r)
 		signals_bind(vm->run);
 	return r;
@@ -183,6 +227,9 @@ void vm_destroy(struct vm *vm)
 	vm->run = NULL;
 	serve_close(vm);
 	vm_rewind_free(vm);
+	dirty_free(vm);
+	free(vm->identity);
+	vm->identity = NULL;
 	close_fd(&vm->vcpu);
 	close_fd(&vm->fd);
 	close_fd(&vm->kvm);

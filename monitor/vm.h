@@ -22,9 +22,12 @@
 
 struct control;
 struct kvm_run;
+struct dirty;
 struct rewind;
 struct serve;
+struct snap_cpu;
 struct virtio_dev;
+struct vm_identity;
 struct vm;
 
 /* One virtio-mmio slot. The first nblk slots are block devices, the next nnet are NICs, in the
@@ -67,9 +70,11 @@ struct vm {
 	uint64_t mono_delta;	 /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
 	gpa_t freeze_gpa; /* of the struct uk_restore at which the guest froze itself; 0 = it has
 			     not */
-	struct rewind *rewind;	/* what it is put back to; NULL = nothing */
-	struct serve *serve;	/* --serve; NULL = no */
-	unsigned crash_reports; /* printed so far */
+	struct vm_identity *identity; /* of a VM that is restored or copied, else NULL */
+	struct dirty *dirty;	      /* cfg->track_dirty only */
+	struct rewind *rewind;	      /* what it is put back to; NULL = nothing */
+	struct serve *serve;	      /* --serve; NULL = no */
+	unsigned crash_reports;	      /* printed so far */
 
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */
@@ -104,6 +109,11 @@ bool vm_va_to_gpa(const struct vm *vm, uint64_t va, uint64_t len, gpa_t *ret_gpa
 
 /* vcpu.c: CPUID, registers, MSRs for direct entry into ring 3; the run loop. */
 int vcpu_setup(struct vm *vm, char *err, size_t errlen);
+/* CPUID and TSC only, for a vCPU whose state is loaded next; refused unless this CPU can do all
+ * that saved could. */
+int vcpu_setup_restored(struct vm *vm, const struct snap_cpu *saved, char *err, size_t errlen);
+/* What the vCPU was shown of the CPU. */
+int vcpu_features(struct vm *vm, struct snap_cpu *ret_cpu, char *err, size_t errlen);
 
 /* ctl.c: the control page. */
 void vm_ctl_write(struct vm *vm, uint64_t off, uint64_t val, unsigned len);

@@ -200,7 +200,9 @@ static void hand_in(struct vm *vm, struct conn *c, uint64_t now)
 	s->m.requests++;
 	s->cur = c;
 	start_clock(vm, now);
-	vm_freeze_answer(vm, s->m.requests == 1 ? UK_WHY_ORIGINAL : UK_WHY_REWOUND, NULL, len);
+	enum uk_why first = vm->identity ? UK_WHY_CLONE : UK_WHY_ORIGINAL;
+
+	vm_freeze_answer(vm, s->m.requests == 1 ? first : UK_WHY_REWOUND, vm->identity, len);
 }
 
 static void put_back(struct vm *vm)

@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "monitor/serve/serve.h"
 #include "monitor/snapshot/clock.h"
+#include "monitor/snapshot/snapshot.h"
 #include "monitor/vm.h"
 
 /* The guest's half of the page, or NULL when there is no such page. */
@@ -33,7 +34,7 @@ void vm_freeze(struct vm *vm, uint64_t gpa)
 	if (vm->serve)
 		serve_ready(vm);
 	else
-		vm_freeze_answer(vm, UK_WHY_NOTHING, NULL, 0);
+		vm_freeze_answer(vm, snapshot_at_freeze(vm), NULL, 0);
 }
 
 void vm_freeze_answer(struct vm *vm, enum uk_why why, const struct vm_identity *id,

@@ -11,6 +11,12 @@ SNAP_FILE_SRCS += monitor/snapshot/memfile.c
 SNAP_FILE_SRCS += monitor/snapshot/newfile.c
 
 MONITOR_SRCS += $(SNAP_FILE_SRCS)
+MONITOR_SRCS += monitor/config_snapshot.c
+MONITOR_SRCS += monitor/snapshot/config.c
+MONITOR_SRCS += monitor/snapshot/cpu.c
+MONITOR_SRCS += monitor/snapshot/dirty.c
+MONITOR_SRCS += monitor/snapshot/restore.c
+MONITOR_SRCS += monitor/snapshot/snapshot.c
 MONITOR_SRCS += monitor/snapshot/clock.c
 MONITOR_SRCS += monitor/snapshot/freeze.c
 MONITOR_SRCS += monitor/snapshot/rewind.c
@@ -27,3 +33,5 @@ test_snap_crash_LIBS = -lsodium
 FUZZERS += fuzz_snap
 fuzz_snap_SRCS = tests/fuzz/fuzz_snap.c monitor/snapshot/state_check.c monitor/snapshot/store.c
 fuzz_snap_LIBS = -lsodium
+
+GUESTS += snap

@@ -74,6 +74,11 @@ void vm_rewind_free(struct vm *vm)
 
 static int alloc(struct vm *vm, char *err, size_t errlen)
 {
+	if (vm->dirty) {
+		snprintf(err, errlen,
+			 "rewinding and --track-dirty both need KVM's dirty log: leave one out");
+		return -EINVAL;
+	}
 	struct rewind *rw = calloc(1, sizeof *rw);
 
 	vm->rewind = rw;

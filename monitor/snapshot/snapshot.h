@@ -2,7 +2,7 @@
  *
  * snapshot.h: a VM to files and back: what the API, the freeze point and the start of a restored VM
  * call. The files are described in format.h, docs/snapshots.md is the manual. vCPU thread between
- * two KVM_RUNs, unless a function says otherwise.
+ * two KVM_RUNs with the VM lock held (vm_control), unless a function says otherwise.
  */
 #ifndef MONITOR_SNAPSHOT_SNAPSHOT_H
 #define MONITOR_SNAPSHOT_SNAPSHOT_H
@@ -31,15 +31,16 @@ int snapshot_create(struct vm *vm, const char *state, const char *mem, bool diff
  * configuration: memory, devices, command line. What is set in cfg afterwards, through the same
  * judges as on the command line, is re-bound: the disks' path, the interfaces' backend, mac and
  * addresses, id, console, hostname, environment. Devices are found by id (blk_config_of,
- * net_config_of); more or fewer are not possible. vm_create() restores a VM whose cfg->snapshot is
- * set. Any thread, before vm_create. 0 or -EINVAL with a message.
+ * net_config_of, field_rebind); more or fewer are not possible. vm_create() restores a VM whose
+ * cfg->snapshot is set. Any thread, before vm_create. 0 or -EINVAL with a message.
  */
 int snapshot_config(struct vm_config *cfg, struct config_err *err);
+void snapshot_close(struct snapshot *snap); /* accepts NULL */
 
 /*
- * The guest has just frozen itself: write what --snapshot asks for. What its page is to say:
- * UK_WHY_ORIGINAL, or UK_WHY_NOTHING when nobody asked. vm->exit_code is set when this was all that
- * was wanted, or when it failed.
+ * The guest has just frozen itself (VM lock not held): write what --snapshot asks for. What its
+ * page is to say: UK_WHY_ORIGINAL, or UK_WHY_NOTHING when nobody asked. vm->exit_code is set when
+ * this was all that was wanted, or when it failed.
  */
 enum uk_why snapshot_at_freeze(struct vm *vm);
 

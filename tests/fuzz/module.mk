@@ -9,11 +9,11 @@ fuzz_symbols_SRCS = tests/fuzz/fuzz_symbols.c monitor/symbols.c
 
 FUZZERS += fuzz_opts
 fuzz_opts_SRCS = tests/fuzz/fuzz_opts.c monitor/opts.c $(CONFIG_SRCS)
-fuzz_opts_LIBS = -ljansson
+fuzz_opts_LIBS = $(CONFIG_LIBS)
 
 FUZZERS += fuzz_config
 fuzz_config_SRCS = tests/fuzz/fuzz_config.c $(CONFIG_SRCS)
-fuzz_config_LIBS = -ljansson
+fuzz_config_LIBS = $(CONFIG_LIBS)
 
 FUZZERS += fuzz_virtq
 fuzz_virtq_SRCS = tests/fuzz/fuzz_virtq.c tests/fuzz/guest.c $(VIRTQ_SRCS) lib/log.c

@@ -6,8 +6,9 @@ test_virtq_SRCS = tests/unit/test_virtq.c tests/unit/guest.c $(VIRTQ_SRCS) lib/l
 UNIT_TESTS += test_mmio
 test_mmio_SRCS = tests/unit/test_mmio.c tests/unit/guest.c $(VIRTQ_SRCS) lib/log.c
 
-CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c monitor/config_print.c monitor/config_value.c monitor/serve/listen.c \
-              lib/kv.c lib/near.c lib/num.c
+CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c monitor/config_print.c monitor/config_snapshot.c \
+              monitor/config_value.c monitor/serve/listen.c monitor/snapshot/config.c $(SNAP_READ_SRCS) lib/buf.c lib/kv.c lib/near.c lib/num.c
+CONFIG_LIBS = -ljansson -lsodium
 
 UNIT_TESTS += test_num
 test_num_SRCS = tests/unit/test_num.c lib/buf.c lib/kv.c lib/near.c lib/num.c
@@ -17,11 +18,11 @@ test_handed_SRCS = tests/unit/test_handed.c lib/handed.c lib/num.c
 
 UNIT_TESTS += test_opts
 test_opts_SRCS = tests/unit/test_opts.c monitor/opts.c $(CONFIG_SRCS)
-test_opts_LIBS = -ljansson
+test_opts_LIBS = $(CONFIG_LIBS)
 
 UNIT_TESTS += test_config_json
 test_config_json_SRCS = tests/unit/test_config_json.c $(CONFIG_SRCS)
-test_config_json_LIBS = -ljansson
+test_config_json_LIBS = $(CONFIG_LIBS)
 
 UNIT_TESTS += test_elf
 test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c

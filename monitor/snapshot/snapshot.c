@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * snapshot.c: see snapshot.h: taking one. vCPU thread, VM stopped.
+ */
+#include "monitor/snapshot/snapshot.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "monitor/config_json.h"
+#include "monitor/snapshot/cpu.h"
+#include "monitor/snapshot/dirty.h"
+#include "monitor/snapshot/files.h"
+#include "monitor/snapshot/state.h"
+#include "monitor/vm.h"
+
+/* Disks first: what the guest believes to be written is in its files before they are named in a
+ * snapshot. */
+static int save_state(struct vm *vm, struct vm_state *st, char *err, size_t errlen)
+{
+	/* Output of before belongs to this VM, not to each of its clones. */
+	console_drain(&vm->console, &vm->gm, vm->shared);
+	int r = vm_state_save(vm, st, err, errlen);
+
+	if (!r) {
+		r = vm_devices_sync(vm);
+		if (r)
+			snprintf(err, errlen, "a disk could not be flushed: %s", strerror(-r));
+	}
+	return r;
+}
+
+static int write_files(struct vm *vm, const struct vm_state *st, const char *state, const char *mem,
+		       bool diff, char *err, size_t errlen)
+{
+	struct snap_cpu cpu;
+	struct snap_written w;
+	char *config = config_json_shape(vm->cfg);
+	struct snap_source src = {.state = st, .cpu = &cpu, .config = config, .base = vm->gm.base};
+	int r = config ? vcpu_features(vm, &cpu, err, errlen) : -EILSEQ;
+
+	if (!config)
+		snprintf(err, errlen,
+			 "%s: the configuration cannot be written as JSON (not UTF-8?)", state);
+	if (!r && vm->dirty)
+		r = dirty_collect(vm, err, errlen);
+	if (!r && diff && vm->dirty->has_base) {
+		src.only = vm->dirty->pages;
+		src.base_id = vm->dirty->base_id;
+	}
+	r = r ? r : snap_files_write(&src, state, mem, &w, err, errlen);
+	if (!r && vm->dirty && !src.only)
+		dirty_rebase(vm, w.id);
+	free(config);
+	return r;
+}
+
+int snapshot_create(struct vm *vm, const char *state, const char *mem, bool diff, char *err,
+		    size_t errlen)
+{
+	struct vm_state *st;
+	char path[PATH_MAX];
+
+	if (diff && !vm->dirty) {
+		snprintf(err, errlen,
+			 "a diff snapshot needs --track-dirty (track_dirty_pages) from the start");
+		return -EINVAL;
+	}
+	if (!mem) {
+		if ((size_t)snprintf(path, sizeof path, "%s.mem", state) >= sizeof path) {
+			snprintf(err, errlen, "%s: %s", state, strerror(ENAMETOOLONG));
+			return -ENAMETOOLONG;
+		}
+		mem = path;
+	}
+	if (strcmp(state, mem) == 0) {
+		snprintf(err, errlen, "%s: state and memory need two files", state);
+		return -EINVAL;
+	}
+	st = calloc(1, sizeof *st);
+	if (!st) {
+		snprintf(err, errlen, "%s: out of memory", state);
+		return -ENOMEM;
+	}
+	int r = save_state(vm, st, err, errlen);
+
+	r = r ? r : write_files(vm, st, state, mem, diff, err, errlen);
+	free(st);
+	return r;
+}
+
+enum uk_why snapshot_at_freeze(struct vm *vm)
+{
+	const struct snapshot_config *c = &vm->cfg->save;
+	char err[512];
+
+	if (!c->path)
+		return UK_WHY_NOTHING;
+	pthread_mutex_lock(&vm->lock);
+	int r = snapshot_create(vm, c->path, c->mem, false, err, sizeof err);
+	pthread_mutex_unlock(&vm->lock);
+	if (r) {
+		log_err("snapshot: %s", err);
+		vm->exit_code = 2;
+	} else if (!c->run) {
+		vm->exit_code = 0;
+	}
+	return UK_WHY_ORIGINAL;
+}
