@@ -97,14 +97,6 @@ void serve_ready(struct vm *vm)
 		vm_freeze_answer(vm, UK_WHY_NOTHING, NULL, 0);
 		return;
 	}
-	for (unsigned i = 0; i < vm->cfg->nblk; i++) {
-		if (vm->cfg->blk[i].ro)
-			continue;
-		give_up(vm, "--serve",
-			"a disk that keeps what a request writes would not fit the rewound memory: "
-			"add ,ro to --block");
-		return;
-	}
 	if (!vm_freeze_request_buf(vm).len) {
 		give_up(vm, "--serve",
 			"the program takes no requests: it called mayfly_freeze(), not "

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
+#include "lib/log.h"
 #include "monitor/vm.h"
 
 uint64_t vm_guest_mono(const struct vm *vm)
@@ -52,9 +53,15 @@ void vm_clock_rebase(struct vm *vm, uint64_t mono_ns)
 
 void vm_seed(struct vm *vm)
 {
-	uint8_t seed[sizeof vm->layout.seed];
+	struct {
+		uint8_t seed[sizeof vm->layout.seed], generation[sizeof vm->generation];
+	} r;
 
 	/* Never short for so few bytes, and never blocking once the host has booted. */
-	if (getrandom(seed, sizeof seed, 0) == sizeof seed)
-		put(vm, offsetof(struct uk_boot, seed), seed, sizeof seed);
+	if (getrandom(&r, sizeof r, 0) != sizeof r) {
+		log_warn("no random numbers from the host: two clones may be alike");
+		return;
+	}
+	put(vm, offsetof(struct uk_boot, seed), r.seed, sizeof r.seed);
+	memcpy(vm->generation, r.generation, sizeof vm->generation);
 }

@@ -16,8 +16,8 @@ uint64_t vm_guest_mono(const struct vm *vm);
 void vm_clock_rebase(struct vm *vm, uint64_t mono_ns);
 /* A deadline of the guest's clock in host CLOCK_MONOTONIC; 0 and UINT64_MAX stay what they are. */
 uint64_t vm_host_deadline(const struct vm *vm, uint64_t guest_ns);
-/* A new seed in the boot page: the library OS mixes it in before it gives out another random byte.
- */
+/* A new seed in the boot page, which the library OS mixes in before it gives out another random
+ * byte, and a new generation id. vm_freeze_answer() does it by itself. */
 void vm_seed(struct vm *vm);
 
 #endif

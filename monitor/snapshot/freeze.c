@@ -6,9 +6,7 @@
 #include "monitor/snapshot/freeze.h"
 
 #include <string.h>
-#include <sys/random.h>
 
-#include "lib/log.h"
 #include "monitor/serve/serve.h"
 #include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/snapshot.h"
@@ -52,9 +50,10 @@ void vm_freeze_answer(struct vm *vm, enum uk_why why, const struct vm_identity *
 		a.env_len = id->env_len <= sizeof a.env ? id->env_len : 0;
 		memcpy(a.env, id->env, a.env_len);
 	}
-	if (getrandom(a.generation, sizeof a.generation, 0) < 0 ||
-	    getrandom(a.seed, sizeof a.seed, 0) < 0)
-		log_warn("no random numbers from the host for a clone");
+	if (why != UK_WHY_NOTHING)
+		vm_seed(vm);
+	memcpy(a.seed, vm->layout.seed, sizeof a.seed);
+	memcpy(a.generation, vm->generation, sizeof a.generation);
 	a.tsc0 = vm->layout.tsc0;
 	a.mono0 = vm->layout.mono0;
 	a.wall0 = vm->layout.wall0;

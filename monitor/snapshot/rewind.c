@@ -18,6 +18,7 @@
 #include <sys/random.h>
 
 #include "monitor/snapshot/clock.h"
+#include "monitor/snapshot/freeze.h"
 #include "monitor/snapshot/state.h"
 #include "monitor/vm.h"
 
@@ -134,9 +135,27 @@ static void copy_content(struct vm *vm)
 	}
 }
 
+/* What is written to a disk must go back with the memory that knows of it. */
+static int check_disks(const struct vm *vm, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < vm->cfg->nblk; i++) {
+		if (vm->cfg->blk[i].ro)
+			continue;
+		snprintf(err, errlen,
+			 "--block id=%s: what is written to it would outlive a rewind: add ,ro",
+			 vm->cfg->blk[i].id);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int vm_rewind_arm(struct vm *vm, char *err, size_t errlen)
 {
-	int r = vm->rewind ? 0 : alloc(vm, err, errlen);
+	int r = check_disks(vm, err, errlen);
+
+	if (r)
+		return r;
+	r = vm->rewind ? 0 : alloc(vm, err, errlen);
 
 	r = r ? r : vm_state_save(vm, &vm->rewind->st, err, errlen);
 	if (!r && !vm->rewind->logging)
@@ -236,9 +255,19 @@ int vm_rewind(struct vm *vm, char *err, size_t errlen)
 	if (r)
 		return r;
 	vm_clock_rebase(vm, rw->st.mono_ns);
-	vm_seed(vm);
+	if (!vm->freeze_gpa)
+		vm_seed(vm); /* else the answer at the freeze point does */
 	rw->m.rewinds++;
 	return 0;
+}
+
+int vm_rewind_answer(struct vm *vm, char *err, size_t errlen)
+{
+	int r = vm_rewind(vm, err, errlen);
+
+	if (!r)
+		vm_freeze_answer(vm, UK_WHY_REWOUND, NULL, 0);
+	return r;
 }
 
 struct rewind_metrics vm_rewind_metrics(const struct vm *vm)

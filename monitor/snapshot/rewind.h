@@ -23,6 +23,9 @@ int vm_rewind_arm(struct vm *vm, char *err, size_t errlen);
  * and random seed are new. 0, or -errno with a message; the VM is not to be run after a failure.
  */
 int vm_rewind(struct vm *vm, char *err, size_t errlen);
+/* The same for whoever is no server of requests: a guest that stands at its freeze point learns
+ * that it was rewound. For vm_control(). */
+int vm_rewind_answer(struct vm *vm, char *err, size_t errlen);
 void vm_rewind_free(struct vm *vm);
 /* Counters since the VM started; zeroes when it was never armed. */
 struct rewind_metrics vm_rewind_metrics(const struct vm *vm);
