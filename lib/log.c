@@ -5,6 +5,8 @@
  */
 #include "lib/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -18,22 +20,51 @@ void log_init(const char *program, const char *id)
 	log_id = id;
 }
 
-static void log_line(const char *level, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
-static void log_line(const char *level, const char *fmt, va_list ap)
-{
-	char buf[1024];
-	int n = log_id ? snprintf(buf, sizeof buf, "%s[%s]: %s", log_program, log_id, level)
-		       : snprintf(buf, sizeof buf, "%s: %s", log_program, level);
+static enum log_level log_max = LOG_ALL;
+static bool log_show_level = true, log_show_origin = true;
+static int log_fd = STDERR_FILENO;
 
-	if (n < 0 || n >= (int)sizeof buf - 2)
+int log_open(const char *path)
+{
+	int fd;
+
+	if (!path)
+		return 0;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
+	if (fd < 0)
+		return -errno;
+	if (log_fd != STDERR_FILENO)
+		close(log_fd);
+	__atomic_store_n(&log_fd, fd, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void log_form(enum log_level level, bool show_level, bool show_origin)
+{
+	log_max = level;
+	log_show_level = show_level;
+	log_show_origin = show_origin;
+}
+
+static void log_line(enum log_level level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+static void log_line(enum log_level level, const char *fmt, va_list ap)
+{
+	static const char names[][10] = {"", "error: ", "warning: ", ""};
+	const char *name = log_show_level ? names[level] : "";
+	char buf[1024];
+	int n = !log_show_origin ? snprintf(buf, sizeof buf, "%s", name)
+		: log_id ? snprintf(buf, sizeof buf, "%s[%s]: %s", log_program, log_id, name)
+			 : snprintf(buf, sizeof buf, "%s: %s", log_program, name);
+
+	if (level > log_max || n < 0 || n >= (int)sizeof buf - 2)
 		return;
 	int m = vsnprintf(buf + n, sizeof buf - (size_t)n - 1, fmt, ap);
 	if (m < 0)
 		return;
 	n += m < (int)sizeof buf - n - 1 ? m : (int)sizeof buf - n - 2;
 	buf[n++] = '\n';
-	if (write(STDERR_FILENO, buf, (size_t)n) < 0)
+	if (write(__atomic_load_n(&log_fd, __ATOMIC_ACQUIRE), buf, (size_t)n) < 0)
 		return; /* nobody to tell */
 }
 
@@ -47,17 +78,17 @@ static void log_line(const char *level, const char *fmt, va_list ap)
 
 void log_err(const char *fmt, ...)
 {
-	LOG_LEVEL("error: ");
+	LOG_LEVEL(LOG_ERRORS);
 }
 
 void log_warn(const char *fmt, ...)
 {
-	LOG_LEVEL("warning: ");
+	LOG_LEVEL(LOG_WARNINGS);
 }
 
 void log_info(const char *fmt, ...)
 {
-	LOG_LEVEL("");
+	LOG_LEVEL(LOG_ALL);
 }
 
 bool log_first(struct log_once *once)

@@ -22,6 +22,7 @@ void config_init(struct vm_config *cfg)
 	cfg->kernel = NULL;
 	cfg->cmdline = "";
 	cfg->id = NULL;
+	cfg->api_sock = NULL;
 	cfg->console = "-";
 	cfg->metrics = NULL;
 	cfg->serve = NULL;

@@ -115,6 +115,7 @@ struct vm_config {
 	const char *kernel;
 	const char *cmdline;	   /* "" when not given */
 	const char *id;		   /* NULL when not given */
+	const char *api_sock;	   /* where to take API calls, NULL = nowhere */
 	const char *console;	   /* path, "-" = stdout (default) */
 	const char *metrics;	   /* path, NULL = none */
 	uint64_t mem;		   /* bytes, multiple of 4096 */

@@ -130,6 +130,11 @@ static int vm_console(struct field_obj *o, const char *text, struct config_err *
 	return set_path(o, text, &o->cfg->console, err);
 }
 
+static int vm_api_sock(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_path(o, text, &o->cfg->api_sock, err);
+}
+
 static int vm_metrics_path(struct field_obj *o, const char *text, struct config_err *err)
 {
 	return set_path(o, text, &o->cfg->metrics, err);
@@ -216,6 +221,7 @@ const struct field vm_fields[] = {
 	{"cmdline", FIELD_STRING, vm_cmdline},
 	{"mem", FIELD_STRING, vm_mem},
 	{"id", FIELD_STRING, vm_id},
+	{"api_sock", FIELD_STRING, vm_api_sock},
 	{"console", FIELD_STRING, vm_console},
 	{"metrics", FIELD_STRING, vm_metrics_path},
 	{"boot_timer", FIELD_FLAG, vm_boot_timer},

@@ -440,8 +440,9 @@ static json_t *root_json(const struct vm_config *cfg)
 	for (unsigned i = 0; i < cfg->nnet; i++)
 		bad |= json_array_append_new(net, net_json(&cfg->net[i]));
 	value_size_str(cfg->mem, mem);
-	root = json_pack("{s:s*, s:s, s:s, s:s*, s:s, s:s*, s:s, s:s*, s:I, s:b, s:b, s:o, s:o}",
+	root = json_pack("{s:s*, s:s, s:s, s:s*, s:s*, s:s, s:s*, s:s, s:s*, s:I, s:b, s:b, s:o, s:o}",
 			 "kernel", cfg->kernel, "cmdline", cfg->cmdline, "mem", mem, "id", cfg->id,
+			 "api_sock", cfg->api_sock,
 			 "console", cfg->console, "metrics", cfg->metrics, "idle", idle[cfg->idle],
 			 "serve", cfg->serve, "serve_timeout", (json_int_t)cfg->serve_timeout_ms,
 			 "boot_timer", cfg->boot_timer, "track_dirty", cfg->track_dirty, "block",

@@ -77,6 +77,8 @@ void config_print(const struct vm_config *cfg, FILE *out)
 	fprintf(out, "mem: %s\n", v);
 	if (cfg->id)
 		fprintf(out, "id: %s\n", cfg->id);
+	if (cfg->api_sock)
+		put_text(out, "api-sock", cfg->api_sock);
 	put_text(out, "console", cfg->console);
 	if (cfg->metrics)
 		put_text(out, "metrics", cfg->metrics);

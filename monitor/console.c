@@ -13,6 +13,7 @@
 
 #include "lib/handed.h"
 #include "lib/log.h"
+#include "monitor/api/events.h"
 
 #define CONSOLE_BURST	 (UINT64_C(1) << 20)
 #define CONSOLE_RATE	 (UINT64_C(256) << 10) /* bytes a second */
@@ -96,6 +97,8 @@ static void emit(struct console *con, const uint8_t *p, uint32_t len)
 {
 	uint32_t allowed = len < con->tokens ? len : (uint32_t)con->tokens;
 	size_t done = allowed ? write_some(con, p, allowed) : 0;
+
+	events_console(con->events, p, allowed);
 
 	con->tokens -= allowed;
 	con->bytes += done;

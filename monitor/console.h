@@ -19,14 +19,17 @@
 #include "monitor/gmem.h"
 #include "uk_abi.h"
 
+struct events;
+
 struct console {
 	int fd;
 	uint64_t tokens;   /* bytes that may still be written now */
 	uint64_t refilled; /* ns */
 	uint64_t bytes, dropped;
-	bool may_block; /* not a regular file: ask before writing */
-	bool stalled;	/* the reader was given his time and did not use it */
-	int told;	/* the user has been told about dropped output */
+	bool may_block;	       /* not a regular file: ask before writing */
+	bool stalled;	       /* the reader was given his time and did not use it */
+	struct events *events; /* gets a copy; NULL = nobody does */
+	int told;	       /* the user has been told about dropped output */
 };
 
 /* path: "-" = stdout, else a file that is created or appended to. -errno. */

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 
 #include "monitor/signals.h"
+#include "monitor/snapshot/clock.h"
 #include "monitor/vm.h"
 
 struct work {
@@ -193,14 +194,20 @@ enum vm_phase vm_phase(const struct vm *vm)
 
 void vm_pause(struct vm *vm)
 {
-	if (vm->phase == VM_RUNNING)
-		set_phase(vm, VM_PAUSED);
+	if (vm->phase != VM_RUNNING)
+		return;
+	vm->paused_mono = vm_guest_mono(vm);
+	set_phase(vm, VM_PAUSED);
 }
 
 void vm_resume(struct vm *vm)
 {
-	if (vm->phase == VM_PAUSED)
-		set_phase(vm, VM_RUNNING);
+	if (vm->phase != VM_PAUSED)
+		return;
+	/* Not when it was made paused: nothing has run that could have looked at a clock. */
+	if (vm->paused_mono)
+		vm_clock_rebase(vm, vm->paused_mono);
+	set_phase(vm, VM_RUNNING);
 }
 
 void vm_started(struct vm *vm, bool paused)

@@ -45,7 +45,8 @@ enum vm_phase vm_phase(const struct vm *vm);
 
 /* --- for fn: vCPU thread only --- */
 
-/* Stop before the next instruction, and go on. Pausing a paused VM changes nothing. */
+/* Stop before the next instruction, and go on. Pausing a paused VM changes nothing. The guest's
+ * monotonic clock stands meanwhile, its wall clock does not. */
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
 /* The VM was built (vm_create) and may enter vm_run: ends vm_wait_start(). paused: it first waits

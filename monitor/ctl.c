@@ -4,6 +4,7 @@
  * offset, width and value; what is not a register is ignored. vCPU thread; takes the VM lock where
  * devices are touched.
  */
+#include "monitor/api/events.h"
 #include "monitor/serve/serve.h"
 #include "monitor/signals.h"
 #include "monitor/snapshot/clock.h"
@@ -19,6 +20,8 @@ static void ctl_idle(struct vm *vm, uint64_t deadline_ns)
 	vm->m.ctl_idle++;
 	console_drain(&vm->console, &vm->gm, vm->shared);
 	vm_devices_serve(vm);
+	if (vm->events)
+		events_marks(vm->events, vm);
 	if (!vm->boot_reported && vm->cfg->boot_timer)
 		report_boot(vm, false);
 	vm_devices_wait(vm, vm_host_deadline(vm, deadline_ns));

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "monitor/api/events.h"
 #include "monitor/signals.h"
 #include "monitor/virtio/blk.h"
 #include "monitor/virtio/dev.h"
@@ -29,6 +30,17 @@ static void raise_irq(void *arg)
 	}
 }
 
+static void tell_broken(void *arg, const char *why)
+{
+	const struct vm_slot *slot = arg;
+	char text[200];
+
+	if (!slot->vm->events)
+		return;
+	snprintf(text, sizeof text, "%s: %s", slot->dev->id, why);
+	events_add_text(slot->vm->events, "device_error", text);
+}
+
 int vm_devices_create(struct vm *vm, char *err, size_t errlen)
 {
 	for (unsigned i = 0; i < vm->nslots; i++) {
@@ -45,6 +57,7 @@ int vm_devices_create(struct vm *vm, char *err, size_t errlen)
 			return r;
 		slot->dev->irq = raise_irq;
 		slot->dev->irq_arg = slot;
+		slot->dev->on_broken = tell_broken;
 	}
 	return 0;
 }

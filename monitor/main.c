@@ -5,9 +5,11 @@
  * crashed; 128+n stopped.
  */
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "monitor/api/front.h"
 #include "monitor/config.h"
 #include "monitor/opts.h"
 #include "monitor/signals.h"
@@ -15,27 +17,51 @@
 
 static struct vm vm; /* zero: costs no page until used */
 
-static int run(const struct vm_config *cfg, uint64_t t_start)
+/* From the first instruction to the end. */
+static int run(struct front *front)
+{
+	int code = vm_run(&vm);
+
+	if (vm.cfg->boot_timer && !vm.boot_reported)
+		report_boot(&vm, true);
+	if (vm.cfg->metrics)
+		report_metrics(&vm);
+	front_stop(front, code);
+	vm_destroy(&vm);
+	return code;
+}
+
+/* The command line says what the VM is made of. */
+static int create_and_run(struct front *front, const struct vm_config *cfg, uint64_t t_start)
+{
+	uint64_t t_config = vm_now();
+	char err[512];
+	int r = vm_create(&vm, cfg, err, sizeof err);
+
+	vm.m.t_start = t_start;
+	vm.m.t_config = t_config;
+	if (!r && cfg->api_sock)
+		r = front_start(front, cfg->api_sock, cfg->id, cfg, err, sizeof err);
+	if (!r)
+		return run(front);
+	log_err("%s", err);
+	vm_destroy(&vm);
+	return 2;
+}
+
+/* API calls make and start it. */
+static int wait_and_run(struct front *front, const struct vm_config *cfg)
 {
 	char err[512];
 
-	uint64_t t_config = vm_now();
-	signals_init();
-	int r = vm_create(&vm, cfg, err, sizeof err);
-	vm.m.t_start = t_start;
-	vm.m.t_config = t_config;
-	if (r) {
+	if (front_start(front, cfg->api_sock, cfg->id, NULL, err, sizeof err)) {
 		log_err("%s", err);
-		vm_destroy(&vm);
 		return 2;
 	}
-	int code = vm_run(&vm);
-	if (cfg->boot_timer && !vm.boot_reported)
-		report_boot(&vm, true);
-	if (cfg->metrics)
-		report_metrics(&vm);
-	vm_destroy(&vm);
-	return code;
+	if (vm_wait_start(&vm))
+		return run(front);
+	front_stop(front, 128 + SIGTERM);
+	return 128 + SIGTERM;
 }
 
 int main(int argc, char *argv[])
@@ -43,6 +69,7 @@ int main(int argc, char *argv[])
 	static struct vm_config cfg;
 	static struct opts opts;
 	uint64_t t_start = vm_now();
+	struct front front = {.vm = &vm, .argc = argc, .argv = argv};
 	struct config_err err;
 
 	log_init("mayfly-monitor", NULL);
@@ -54,15 +81,18 @@ int main(int argc, char *argv[])
 	}
 	log_init("mayfly-monitor", cfg.id);
 	int code = 0;
-	if (action == OPTS_RUN) {
-		code = run(&cfg, t_start);
-	} else {
+	if (action == OPTS_ANSWER) {
 		int r = opts_answer(&opts, &cfg, stdout);
 
 		if (r) {
 			log_err("cannot print: %s", strerror(-r));
 			code = 2;
 		}
+	} else {
+		signals_init();
+		code = action == OPTS_WAIT ? wait_and_run(&front, &cfg)
+					   : create_and_run(&front, &cfg, t_start);
+		front_fini(&front);
 	}
 	config_fini(&cfg);
 	return code;

@@ -329,3 +329,35 @@ int metrics_write(const char *path, const struct metrics_report *rep)
 		return write_in_place(path, rep);
 	return write_and_rename(path, rep);
 }
+
+typedef void each_fn(void *arg, const char *group, const char *name, const char *id,
+		     unsigned long long value);
+
+static void each_vm(const struct metrics_report *rep, const char *group, const struct counter *c,
+		    size_t n, each_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < n; i++)
+		fn(arg, group, c[i].name, NULL, load(rep->vm, c[i].off));
+}
+
+static void each_device(const struct metrics_report *rep, bool blk, const struct counter *c,
+			size_t n, each_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < n; i++)
+		for (unsigned d = 0; d < rep->ndevs; d++) {
+			const struct metrics_dev *dev = &rep->devs[d];
+
+			if (blk && dev->blk)
+				fn(arg, "block", c[i].name, dev->id, load(dev->blk, c[i].off));
+			else if (!blk && dev->net)
+				fn(arg, "net", c[i].name, dev->id, load(dev->net, c[i].off));
+		}
+}
+
+void metrics_each(const struct metrics_report *rep, each_fn *fn, void *arg)
+{
+	each_vm(rep, "vm", vm_exits, COUNT(vm_exits), fn, arg);
+	each_vm(rep, "time", vm_times, COUNT(vm_times), fn, arg);
+	each_device(rep, true, blk_counters, COUNT(blk_counters), fn, arg);
+	each_device(rep, false, net_counters, COUNT(net_counters), fn, arg);
+}

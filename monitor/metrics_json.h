@@ -40,4 +40,14 @@ int metrics_write(const char *path, const struct metrics_report *rep);
 /* To an open file. 0 or -errno. */
 int metrics_write_fd(int fd, const struct metrics_report *rep);
 
+/*
+ * Every counter, for another format. All values of one counter come one after the other, devices in
+ * their order. group: "vm", "time" (CLOCK_MONOTONIC ns), "block" or "net"; id: the device, else
+ * NULL.
+ */
+void metrics_each(const struct metrics_report *rep,
+		  void (*fn)(void *arg, const char *group, const char *name, const char *id,
+			     unsigned long long value),
+		  void *arg);
+
 #endif

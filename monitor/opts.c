@@ -141,6 +141,15 @@ static int set_config_file(struct parse *p, const char *name, const char *val)
 	return p->opts->config_file ? 0 : -EINVAL;
 }
 
+/* Firecracker has an API unless this is said. Here it is only there when --api-sock is said. */
+static int set_no_api(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	(void)val;
+	p->opts->no_api = true;
+	return 0;
+}
+
 static int set_dry_run(struct parse *p, const char *name, const char *val)
 {
 	(void)name;
@@ -229,6 +238,10 @@ static const struct opt options[] = {
 	{"config-file", "FILE", false, set_config_file,
 	 "read the same things from a JSON file, '-' = standard input. What is on the\n"
 	 "command line wins, devices are added\n"},
+	{"api-sock", "PATH", false, set_key,
+	 "take API calls on a unix socket at PATH (docs/api.md). Without --kernel and\n"
+	 "--config-file the VM is made and started by calls (default: no API)\n"},
+	{"no-api", NULL, false, set_no_api, "no API, as is the default; for Firecracker's users\n"},
 	{"id", "NAME", false, set_key, "name of the VM in logs and metrics (default: none)\n"},
 	{"console", "FILE", false, set_key,
 	 "where the guest's output goes, '-' = standard output (default: -)\n"},
@@ -406,6 +419,10 @@ int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts 
 	if (cfg->json && !cfg->dry_run)
 		return config_fail(err,
 				   "--json goes with --dry-run; for counters say --metrics FILE");
+	if (ret_opts->no_api && cfg->api_sock)
+		return config_fail(err, "--no-api contradicts --api-sock");
+	if (cfg->api_sock && !cfg->kernel && !ret_opts->config_file && !cfg->dry_run)
+		return OPTS_WAIT;
 	r = config_check(cfg, err);
 	return r < 0 ? r : cfg->dry_run ? OPTS_ANSWER : OPTS_RUN;
 }

@@ -16,7 +16,7 @@
 #include "monitor/vm.h"
 
 /* A guest stamp as host CLOCK_MONOTONIC ns, 0 when not reached or nonsense. */
-static uint64_t mark_ns(const struct vm *vm, enum uk_mark mark)
+uint64_t report_mark_ns(const struct vm *vm, enum uk_mark mark)
 {
 	uint64_t tsc = vm->shared ? __atomic_load_n(&vm->shared->mark[mark], __ATOMIC_RELAXED) : 0;
 	const struct uk_boot *l = &vm->layout;
@@ -28,9 +28,9 @@ static uint64_t mark_ns(const struct vm *vm, enum uk_mark mark)
 
 static void take_marks(struct vm *vm)
 {
-	vm->m.t_guest_entry = mark_ns(vm, UK_MARK_ENTRY);
-	vm->m.t_guest_main = mark_ns(vm, UK_MARK_MAIN);
-	vm->m.t_guest_listen = mark_ns(vm, UK_MARK_LISTEN);
+	vm->m.t_guest_entry = report_mark_ns(vm, UK_MARK_ENTRY);
+	vm->m.t_guest_main = report_mark_ns(vm, UK_MARK_MAIN);
+	vm->m.t_guest_listen = report_mark_ns(vm, UK_MARK_LISTEN);
 }
 
 /* Proportional set size of this process in KiB, 0 when the kernel will not say. */
@@ -84,25 +84,15 @@ void report_boot(struct vm *vm, bool at_exit)
 		 pss ? "PSS" : "RSS");
 }
 
-void report_metrics(struct vm *vm)
+void report_fill(const struct vm *vm, struct metrics_report *rep, struct metrics_dev *devs)
 {
-	if (!vm->cfg->metrics)
-		return;
-	take_marks(vm);
-	vm->m.console_bytes = vm->console.bytes;
-	vm->m.console_dropped = vm->console.dropped;
-	struct metrics_dev devs[UK_MAX_DEVS];
 	for (unsigned i = 0; i < vm->nslots; i++)
 		devs[i] = i < vm->cfg->nblk
 				  ? (struct metrics_dev){.id = vm->cfg->blk[i].id,
 							 .blk = vblk_metrics(vm->slot[i].dev)}
 				  : (struct metrics_dev){.id = vm->cfg->net[i - vm->cfg->nblk].id,
 							 .net = vnet_metrics(vm->slot[i].dev)};
-	const struct serve_metrics serve = serve_metrics(vm);
-	const struct rewind_metrics rewind = vm_rewind_metrics(vm);
-	const struct metrics_report rep = {
-		.serve = vm->serve ? &serve : NULL,
-		.rewind = vm->rewind ? &rewind : NULL,
+	*rep = (struct metrics_report){
 		.id = vm->cfg->id,
 		.image = image_sharing_name(vm->image.sharing),
 		.mem_size = vm->cfg->mem,
@@ -112,6 +102,19 @@ void report_metrics(struct vm *vm)
 		.devs = devs,
 		.ndevs = vm->nslots,
 	};
+}
+
+void report_metrics(struct vm *vm)
+{
+	struct metrics_dev devs[UK_MAX_DEVS];
+	struct metrics_report rep;
+
+	if (!vm->cfg->metrics)
+		return;
+	take_marks(vm);
+	vm->m.console_bytes = vm->console.bytes;
+	vm->m.console_dropped = vm->console.dropped;
+	report_fill(vm, &rep, devs);
 	int r = metrics_write(vm->cfg->metrics, &rep);
 	if (r)
 		log_err("--metrics %s: %s", vm->cfg->metrics, strerror(-r));

@@ -175,7 +175,8 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 			  .vcpu = -1,
 			  .exit_code = -1,
 			  .io_wake = -1,
-			  .control = vm->control};
+			  .control = vm->control,
+			  .events = vm->events};
 	vm->image.fd = -1;
 	vm->console.fd = -1;
 	vm->nslots = cfg->nblk + cfg->nnet;

@@ -21,6 +21,7 @@
 #include "uk_abi.h"
 
 struct control;
+struct events;
 struct kvm_run;
 struct dirty;
 struct rewind;
@@ -66,7 +67,9 @@ struct vm {
 	int ioeventfd[UK_MAX_DEVS][8];
 
 	enum vm_phase phase;	 /* written by the vCPU thread; others ask vm_phase() */
+	struct events *events;	 /* who wants to know what happens; NULL = nobody */
 	struct control *control; /* NULL: nobody but signals acts on this VM */
+	uint64_t paused_mono; /* VM_PAUSED: what its monotonic clock stands at */
 	uint64_t mono_delta;	 /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
 	uint8_t generation[16];	 /* random; which run from a snapshot this is */
 	gpa_t freeze_gpa; /* of the struct uk_restore at which the guest froze itself; 0 = it has
@@ -143,5 +146,11 @@ void crash_report_kvm(struct vm *vm, const char *what);
 /* report.c: --boot-timer line and --metrics file. */
 void report_boot(struct vm *vm, bool at_exit);
 void report_metrics(struct vm *vm);
+/* When the guest passed a mark, host CLOCK_MONOTONIC ns; 0 = it has not, or says nonsense. */
+uint64_t report_mark_ns(const struct vm *vm, enum uk_mark mark);
+/* The counters as they are, for whoever prints them; any thread. devs: UK_MAX_DEVS entries. */
+struct metrics_report;
+struct metrics_dev;
+void report_fill(const struct vm *vm, struct metrics_report *rep, struct metrics_dev *devs);
 
 #endif

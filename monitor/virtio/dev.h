@@ -82,6 +82,8 @@ struct virtio_dev {
 	/* Inject the device's interrupt; set by the VM. Never called before DRIVER_OK. */
 	void (*irq)(void *arg);
 	void *irq_arg;
+	/* NULL ok. Called with irq_arg when the driver broke the device. */
+	void (*on_broken)(void *arg, const char *why);
 };
 
 /* --- transport: register access, any offset, any width, any value. Never fails; bad accesses read

@@ -86,6 +86,8 @@ void virtio_dev_broken(struct virtio_dev *dev, const char *why)
 	if (log_first(&dev->broken_log))
 		log_warn("%s: the guest's driver broke the device (%s); it needs a reset", dev->id,
 			 why);
+	if (dev->on_broken)
+		dev->on_broken(dev->irq_arg, why);
 	if (dev->status & S_DRIVER_OK)
 		raise_irq(dev, ISR_CONFIG);
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "monitor/signals.h"
+#include "monitor/snapshot/clock.h"
 #include "monitor/vm.h"
 
 static struct vm vm;
@@ -16,6 +17,20 @@ static pthread_t vcpu;
 void vm_on_exit(struct vm *v)
 {
 	(void)v;
+}
+
+static uint64_t clock_now = 1000, rebased;
+
+uint64_t vm_guest_mono(const struct vm *v)
+{
+	(void)v;
+	return clock_now++;
+}
+
+void vm_clock_rebase(struct vm *v, uint64_t mono_ns)
+{
+	(void)v;
+	rebased = mono_ns;
 }
 
 static int on_vcpu(struct vm *v, void *arg)
@@ -94,10 +109,15 @@ static void *life(void *arg)
 	cr_expect_eq(vm_phase(&vm), VM_PAUSED);
 	cr_expect_eq(vm_control(&vm, resume, NULL), 0);
 	cr_expect_eq(vm_phase(&vm), VM_RUNNING);
+	cr_expect_eq(rebased, 0, "it has not run yet");
 	for (n = 0; n < 2000; n++)
 		cr_assert_eq(vm_control(&vm, on_vcpu, &n), n);
 	cr_expect_eq(vm_control(&vm, pause_vm, NULL), 0);
 	cr_expect_eq(vm_phase(&vm), VM_PAUSED);
+	clock_now += 5000;
+	cr_expect_eq(vm_control(&vm, resume, NULL), 0);
+	cr_expect_eq(rebased, 1000, "the guest's clock goes on from where it was paused");
+	cr_expect_eq(vm_control(&vm, pause_vm, NULL), 0);
 	n = 42;
 	cr_expect_eq(vm_control(&vm, on_vcpu, &n), 42);
 	n = 3;

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * events.c: see events.h. One lock, held for copying an event and no longer.
+ */
+#include "monitor/api/events.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "monitor/vm.h"
+
+#define CONSOLE_KEPT 1024
+
+struct events {
+	pthread_mutex_t lock;
+	int wake_fd;
+	uint64_t first, next; /* numbers of what is kept */
+	char *text[EVENTS_KEPT];
+	char console[CONSOLE_KEPT];
+	uint64_t console_len; /* all that was ever written */
+	bool seen_first, seen_ready;
+};
+
+struct events *events_create(int wake_fd)
+{
+	struct events *ev = calloc(1, sizeof *ev);
+
+	if (!ev)
+		return NULL;
+	pthread_mutex_init(&ev->lock, NULL);
+	ev->wake_fd = wake_fd;
+	return ev;
+}
+
+void events_destroy(struct events *ev)
+{
+	if (!ev)
+		return;
+	for (unsigned i = 0; i < EVENTS_KEPT; i++)
+		free(ev->text[i]);
+	pthread_mutex_destroy(&ev->lock);
+	free(ev);
+}
+
+static void keep(struct events *ev, const struct buf *b)
+{
+	uint64_t one = 1;
+	char *text = b->cut ? NULL : strdup(b->p);
+
+	if (!text)
+		return;
+	pthread_mutex_lock(&ev->lock);
+	char **at = &ev->text[ev->next++ % EVENTS_KEPT];
+	char *old = *at;
+	*at = text;
+	if (ev->next - ev->first > EVENTS_KEPT)
+		ev->first = ev->next - EVENTS_KEPT;
+	pthread_mutex_unlock(&ev->lock);
+	free(old);
+	if (write(ev->wake_fd, &one, sizeof one) < 0)
+		return; /* it has not looked at the last one yet */
+}
+
+static void begin(struct buf *b, char *mem, size_t cap, const char *name, uint64_t t_ns)
+{
+	struct timespec wall;
+	uint64_t now = vm_now(), at = t_ns ? t_ns : now;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	buf_init(b, mem, cap);
+	buf_printf(b, "{\"event\":\"%s\",\"t_ns\":%llu,\"wall_ns\":%llu", name,
+		   (unsigned long long)at,
+		   (unsigned long long)wall.tv_sec * 1000000000u +
+			   (unsigned long long)wall.tv_nsec - (now - at));
+}
+
+void events_add(struct events *ev, const char *name, uint64_t t_ns)
+{
+	char mem[256];
+	struct buf b;
+
+	if (!ev)
+		return;
+	begin(&b, mem, sizeof mem, name, t_ns);
+	buf_printf(&b, "}");
+	keep(ev, &b);
+}
+
+void events_add_text(struct events *ev, const char *name, const char *text)
+{
+	char mem[2048];
+	struct buf b;
+
+	if (!ev)
+		return;
+	begin(&b, mem, sizeof mem, name, 0);
+	buf_printf(&b, ",\"text\":");
+	buf_json_str(&b, text);
+	buf_printf(&b, "}");
+	keep(ev, &b);
+}
+
+void events_console(struct events *ev, const uint8_t *p, size_t len)
+{
+	if (!ev)
+		return;
+	if (len > CONSOLE_KEPT) {
+		p += len - CONSOLE_KEPT;
+		len = CONSOLE_KEPT;
+	}
+	pthread_mutex_lock(&ev->lock);
+	for (size_t i = 0; i < len; i++)
+		ev->console[ev->console_len++ % CONSOLE_KEPT] = (char)p[i];
+	pthread_mutex_unlock(&ev->lock);
+}
+
+/* The last lines, as text that JSON can hold: what is not ASCII is '?'. */
+static void console_text(struct events *ev, char text[CONSOLE_KEPT + 1])
+{
+	uint64_t n = ev->console_len < CONSOLE_KEPT ? ev->console_len : CONSOLE_KEPT;
+	size_t at = 0;
+
+	pthread_mutex_lock(&ev->lock);
+	for (uint64_t i = ev->console_len - n; i < ev->console_len; i++) {
+		char c = ev->console[i % CONSOLE_KEPT];
+
+		text[at++] = c == '\n' || c == '\t' || (c >= 0x20 && c < 0x7f) ? c : '?';
+	}
+	pthread_mutex_unlock(&ev->lock);
+	text[at] = '\0';
+	char *line = n == CONSOLE_KEPT ? strchr(text, '\n') : NULL;
+	if (line && line[1])
+		memmove(text, line + 1, strlen(line));
+}
+
+void events_exit(struct events *ev, int status, const char *reason)
+{
+	char mem[EVENT_TEXT_MAX], text[CONSOLE_KEPT + 1];
+	struct buf b;
+
+	if (!ev)
+		return;
+	console_text(ev, text);
+	begin(&b, mem, sizeof mem, "exit", 0);
+	buf_printf(&b, ",\"status\":%d,\"reason\":\"%s\",\"console\":", status, reason);
+	buf_json_str(&b, text);
+	buf_printf(&b, "}");
+	keep(ev, &b);
+}
+
+/* True for the one caller who sees the mark first. */
+static bool first_seen(struct events *ev, bool *seen, bool now)
+{
+	if (!now || __atomic_load_n(seen, __ATOMIC_RELAXED))
+		return false;
+	pthread_mutex_lock(&ev->lock);
+	bool mine = !*seen;
+	__atomic_store_n(seen, true, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&ev->lock);
+	return mine;
+}
+
+bool events_marks(struct events *ev, const struct vm *vm)
+{
+	if (!ev || !vm->shared ||
+	    (__atomic_load_n(&ev->seen_first, __ATOMIC_RELAXED) &&
+	     __atomic_load_n(&ev->seen_ready, __ATOMIC_RELAXED)))
+		return false;
+	uint64_t entry = report_mark_ns(vm, UK_MARK_ENTRY);
+	uint64_t ready = report_mark_ns(vm, UK_MARK_LISTEN);
+
+	if (first_seen(ev, &ev->seen_first, entry))
+		events_add(ev, "first_instruction", entry);
+	if (first_seen(ev, &ev->seen_ready, ready || vm->freeze_gpa))
+		events_add(ev, "guest_ready", ready);
+	return true;
+}
+
+size_t events_read(struct events *ev, uint64_t *number, char text[EVENT_TEXT_MAX])
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&ev->lock);
+	if (*number < ev->first)
+		*number = ev->first;
+	if (*number < ev->next) {
+		const char *p = ev->text[*number % EVENTS_KEPT];
+
+		n = strlen(p);
+		memcpy(text, p, n + 1);
+		++*number;
+	}
+	pthread_mutex_unlock(&ev->lock);
+	return n;
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vm.c: what the API does to the real VM. Whatever touches it runs on the vCPU thread between two
+ * KVM_RUNs (vm_control); counters and marks are read where they are. API thread.
+ */
+#include "monitor/vm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "monitor/api/events.h"
+#include "monitor/api/front.h"
+#include "monitor/api/prom.h"
+#include "monitor/api/server.h"
+#include "monitor/config_json.h"
+#include "monitor/snapshot/rewind.h"
+#include "monitor/snapshot/snapshot.h"
+
+struct args {
+	struct front *front;
+	struct vm_config *cfg;
+	bool flag;
+	const char *path;
+	char *err;
+	size_t errlen;
+};
+
+static enum vm_phase phase(void *ctx)
+{
+	return vm_phase(((struct front *)ctx)->vm);
+}
+
+static int base_config(void *ctx, struct vm_config *cfg, struct config_err *err)
+{
+	struct front *f = ctx;
+	struct opts opts;
+	int r = opts_parse(f->argc, f->argv, cfg, &opts, err);
+
+	return r < 0 ? r : 0;
+}
+
+static int do_start(struct vm *vm, void *arg)
+{
+	struct args *a = arg;
+	uint64_t t = vm_now();
+	int r = vm_create(vm, a->cfg, a->err, a->errlen);
+
+	vm->m.t_start = vm->m.t_config = t;
+	if (r) {
+		vm_destroy(vm);
+		vm->cfg = NULL; /* the caller's again */
+		return r;
+	}
+	a->front->cfg = a->cfg;
+	a->front->own_cfg = true;
+	vm->console.events = vm->events;
+	events_add(vm->events, "loaded", 0);
+	vm_started(vm, a->flag);
+	return 0;
+}
+
+static int start(void *ctx, struct vm_config *cfg, bool paused, char *err, size_t errlen)
+{
+	struct front *f = ctx;
+	struct args a = {.front = f, .cfg = cfg, .flag = paused, .err = err, .errlen = errlen};
+
+	return vm_control(f->vm, do_start, &a);
+}
+
+static int do_pause(struct vm *vm, void *arg)
+{
+	(void)arg;
+	if (vm->phase == VM_RUNNING)
+		events_add(vm->events, "paused", 0);
+	vm_pause(vm);
+	return 0;
+}
+
+static int do_resume(struct vm *vm, void *arg)
+{
+	(void)arg;
+	if (vm->phase == VM_PAUSED)
+		events_add(vm->events, "resumed", 0);
+	vm_resume(vm);
+	return 0;
+}
+
+static int pause_vm(void *ctx, char *err, size_t errlen)
+{
+	(void)err;
+	(void)errlen;
+	return vm_control(((struct front *)ctx)->vm, do_pause, NULL);
+}
+
+static int resume(void *ctx, char *err, size_t errlen)
+{
+	(void)err;
+	(void)errlen;
+	return vm_control(((struct front *)ctx)->vm, do_resume, NULL);
+}
+
+/* The same as SIGTERM: the guest flushes its files and exits, or is stopped after the grace. */
+static int do_stop(struct vm *vm, void *arg)
+{
+	(void)vm;
+	(void)arg;
+	return raise(SIGTERM) ? -EINVAL : 0;
+}
+
+static int stop(void *ctx, char *err, size_t errlen)
+{
+	(void)err;
+	(void)errlen;
+	return vm_control(((struct front *)ctx)->vm, do_stop, NULL);
+}
+
+static int do_flush(struct vm *vm, void *arg)
+{
+	struct args *a = arg;
+
+	if (!vm->cfg->metrics) {
+		snprintf(a->err, a->errlen,
+			 "There is no metrics_path: PUT /metrics before the start");
+		return -EINVAL;
+	}
+	report_metrics(vm);
+	return 0;
+}
+
+static int flush_metrics(void *ctx, char *err, size_t errlen)
+{
+	struct args a = {.err = err, .errlen = errlen};
+
+	return vm_control(((struct front *)ctx)->vm, do_flush, &a);
+}
+
+/* --- devices while it runs --- */
+
+struct patch_args {
+	const char *id, *path;
+	const struct api_limits *a, *b;
+	char *err;
+	size_t errlen;
+};
+
+static int do_patch_drive(struct vm *vm, void *arg)
+{
+	const struct patch_args *p = arg;
+
+	(void)vm;
+	snprintf(p->err, p->errlen, "%s: not built yet", p->id);
+	return -ENOSYS;
+}
+
+static int patch_drive(void *ctx, const char *id, const char *path, const struct api_limits *limit,
+		       char *err, size_t errlen)
+{
+	struct patch_args p = {id, path, limit, NULL, err, errlen};
+
+	return vm_control(((struct front *)ctx)->vm, do_patch_drive, &p);
+}
+
+static int do_patch_net(struct vm *vm, void *arg)
+{
+	const struct patch_args *p = arg;
+
+	(void)vm;
+	snprintf(p->err, p->errlen, "%s: not built yet", p->id);
+	return -ENOSYS;
+}
+
+static int patch_net(void *ctx, const char *id, const struct api_limits *rx,
+		     const struct api_limits *tx, char *err, size_t errlen)
+{
+	struct patch_args p = {id, NULL, rx, tx, err, errlen};
+
+	return vm_control(((struct front *)ctx)->vm, do_patch_net, &p);
+}
+
+static int do_rewind(struct vm *vm, void *arg)
+{
+	struct args *a = arg;
+
+	if (!a->flag && !vm->rewind) {
+		snprintf(a->err, a->errlen, "There is no point to return to: say Mark first");
+		return -EINVAL;
+	}
+	int r = a->flag ? vm_rewind_arm(vm, a->err, a->errlen) : vm_rewind(vm, a->err, a->errlen);
+	if (r && !a->flag) {
+		log_err("%s: the VM cannot go on", a->err);
+		vm->exit_code = 1;
+	}
+	if (!r && !a->flag)
+		events_add(vm->events, "rewound", 0);
+	return r;
+}
+
+static int rewind_vm(void *ctx, bool mark, char *err, size_t errlen)
+{
+	struct args a = {.flag = mark, .err = err, .errlen = errlen};
+
+	return vm_control(((struct front *)ctx)->vm, do_rewind, &a);
+}
+
+static bool watch(void *ctx)
+{
+	const struct vm *vm = ((struct front *)ctx)->vm;
+
+	return events_marks(vm->events, vm);
+}
+
+static char *metrics(void *ctx, size_t *ret_len)
+{
+	return prom_text(((struct front *)ctx)->vm, ret_len);
+}
+
+static char *config(void *ctx)
+{
+	const struct front *f = ctx;
+	char *text = NULL;
+	size_t len;
+	FILE *out;
+
+	if (!f->cfg || !(out = open_memstream(&text, &len)))
+		return NULL;
+	int r = config_json_print(f->cfg, out);
+	if (fclose(out) || r) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* --- snapshots --- */
+
+struct create_args {
+	const char *state, *mem;
+	bool diff;
+	char *err;
+	size_t errlen;
+};
+
+static int do_snapshot(struct vm *vm, void *arg)
+{
+	const struct create_args *a = arg;
+	int r = snapshot_create(vm, a->state, a->mem, a->diff, a->err, a->errlen);
+
+	if (!r)
+		events_add_text(vm->events, "snapshot", a->state);
+	return r;
+}
+
+static int snapshot(void *ctx, const char *state, const char *mem, bool diff, char *err,
+		    size_t errlen)
+{
+	struct create_args a = {state, mem, diff, err, errlen};
+
+	return vm_control(((struct front *)ctx)->vm, do_snapshot, &a);
+}
+
+static int load_config(void *ctx, struct vm_config *cfg, const char *state, const char *mem,
+		       bool track_dirty, char *err, size_t errlen)
+{
+	struct config_err why;
+
+	(void)ctx;
+	cfg->restore.path = config_str(cfg, state);
+	cfg->restore.mem = config_str(cfg, mem);
+	if (!cfg->restore.path || !cfg->restore.mem) {
+		snprintf(err, errlen, "out of memory");
+		return -ENOMEM;
+	}
+	int r = snapshot_config(cfg, &why);
+	if (r)
+		snprintf(err, errlen, "%s", why.text);
+	cfg->track_dirty |= track_dirty;
+	return r;
+}
+
+static int fork_config(void *ctx, struct vm_config *cfg, struct config_err *err)
+{
+	const struct front *f = ctx;
+
+	(void)err;
+	config_inherit(cfg, f->cfg);
+	return 0;
+}
+
+struct fork_args {
+	struct front *front;
+	struct vm_config *const *cfg;
+	unsigned n;
+	pid_t *pids;
+	char *err;
+	size_t errlen;
+};
+
+#pragma weak vm_fork
+
+static int do_fork(struct vm *vm, void *arg)
+{
+	const struct fork_args *a = arg;
+	int r = vm_fork(vm, a->cfg, a->n, a->pids, a->err, a->errlen);
+
+	if (r == 1) { /* the copy: nobody calls it, nobody listens */
+		a->front->server = NULL;
+		a->front->cfg = vm->cfg;
+		a->front->own_cfg = false;
+		vm->events = vm->console.events = NULL;
+	} else if (!r) {
+		events_add(vm->events, "forked", 0);
+	}
+	return r;
+}
+
+static int fork_vm(void *ctx, struct vm_config *const *cfg, unsigned n, pid_t *ret_pids, char *err,
+		   size_t errlen)
+{
+	struct fork_args a = {ctx, cfg, n, ret_pids, err, errlen};
+
+	if (!vm_fork) {
+		snprintf(err, errlen, "this build of the monitor cannot fork a VM");
+		return -ENOSYS;
+	}
+
+	return vm_control(((struct front *)ctx)->vm, do_fork, &a);
+}
+
+const struct api_vmm api_vmm_real = {
+	.phase = phase,
+	.base_config = base_config,
+	.start = start,
+	.load_config = load_config,
+	.pause = pause_vm,
+	.resume = resume,
+	.stop = stop,
+	.flush_metrics = flush_metrics,
+	.patch_drive = patch_drive,
+	.patch_net = patch_net,
+	.snapshot = snapshot,
+	.rewind = rewind_vm,
+	.fork_config = fork_config,
+	.fork = fork_vm,
+	.watch = watch,
+	.metrics = metrics,
+	.config = config,
+};
+
+/* --- for main.c --- */
+
+int front_start(struct front *f, const char *path, const char *id, const struct vm_config *cfg,
+		char *err, size_t errlen)
+{
+	const struct server_config sc = {.path = path, .id = id, .vmm = &api_vmm_real, .ctx = f};
+
+	f->cfg = cfg;
+	int r = control_init(f->vm);
+	if (r) {
+		snprintf(err, errlen, "--api-sock %s: %s", path, strerror(-r));
+		return r;
+	}
+	r = server_start(&f->server, &sc, &f->vm->events, err, errlen);
+	if (!r && cfg)
+		events_add(f->vm->events, "loaded", 0);
+	f->vm->console.events = f->vm->events;
+	return r;
+}
+
+void front_stop(struct front *f, int status)
+{
+	const struct vm *vm = f->vm;
+
+	if (!f->server)
+		return;
+	events_marks(vm->events, vm);
+	events_exit(vm->events, status,
+		    vm->stop_signal ? "stopped"
+		    : status == 134 ? "crashed"
+				    : "exited");
+	control_ended(f->vm);
+	server_stop(f->server);
+	f->server = NULL;
+	f->vm->events = NULL;
+	f->vm->console.events = NULL;
+}
+
+void front_fini(struct front *f)
+{
+	control_fini(f->vm);
+	if (f->own_cfg) {
+		struct vm_config *cfg = (struct vm_config *)(uintptr_t)f->cfg;
+
+		config_fini(cfg);
+		free(cfg);
+	}
+	f->cfg = NULL;
+}
