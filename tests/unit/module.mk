@@ -59,3 +59,9 @@ test_control_SRCS = tests/unit/test_control.c monitor/control.c monitor/signals.
 
 UNIT_TESTS += test_http
 test_http_SRCS = tests/unit/test_http.c $(HTTP_SRCS)
+
+UNIT_TESTS += test_save
+test_save_SRCS = tests/unit/test_save.c tests/unit/guest.c $(VIRTQ_SRCS) monitor/snapshot/state_check.c lib/log.c
+
+UNIT_TESTS += test_serve
+test_serve_SRCS = tests/unit/test_serve.c monitor/serve/conn.c monitor/serve/listen.c lib/num.c $(HTTP_SRCS)
