@@ -15,6 +15,7 @@
 #include "jailer/reap.h"
 #include "jailer/record.h"
 #include "lib/log.h"
+#include "lib/relro.h"
 
 static struct jail_opts opts;
 static struct jail_host host;
@@ -141,6 +142,7 @@ int main(int argc, char *argv[])
 {
 	struct errtext err;
 
+	relro_protect();
 	log_init("mayfly-jailer", NULL);
 	if (fill_stdio() < 0)
 		return 2;

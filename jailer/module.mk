@@ -24,6 +24,7 @@ JAILER_SRCS += lib/log.c
 JAILER_SRCS += lib/near.c
 JAILER_SRCS += lib/num.c
 JAILER_SRCS += lib/opt.c
+JAILER_SRCS += lib/relro.c
 
 mayfly-jailer_SRCS = $(JAILER_SRCS)
 # Linked with musl: glibc's start costs more than the whole jail and touches three times as many pages.

@@ -32,7 +32,8 @@ int handed_open(const char *path, int flags, mode_t mode)
 	int from = handed_number(path);
 
 	if (from < 0)
-		return open(path, flags, mode);
+		return openat(AT_FDCWD, path, flags,
+			      mode); /* musl's open() sets FD_CLOEXEC once more */
 	int have = fcntl(from, F_GETFL), want = flags & O_ACCMODE,
 	    keep = flags & (O_DIRECT | O_APPEND);
 	if (have < 0)

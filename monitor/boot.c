@@ -6,6 +6,7 @@
  * against the memory that the user gave.
  */
 #include <errno.h>
+#include <linux/mman.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -15,7 +16,8 @@
 #include "monitor/vm.h"
 #include "uk_tables.h"
 
-#define STACK_MAX (UINT64_C(64) << 20)
+#define STACK_MAX    (UINT64_C(64) << 20)
+#define PT_PAGES_MIN 4 /* a table of each level */
 
 static uint64_t page_up(uint64_t v)
 {
@@ -161,6 +163,14 @@ static void fill_boot_page(struct vm *vm)
 	vm->shared = (struct uk_shared *)(page + UK_OFF_SHARED);
 }
 
+/* The pages that every boot writes, in two calls instead of a fault (or two, when a page is read
+ * first) each. Kernels before 5.14 do not know how: then they fault. */
+static void populate(const struct vm *vm)
+{
+	(void)madvise(vm->gm.base + UK_GPA_BOOT, UK_GPA_KSTACK - UK_GPA_BOOT, MADV_POPULATE_WRITE);
+	(void)madvise(vm->gm.base + UK_GPA_PT, PT_PAGES_MIN * UK_PAGE, MADV_POPULATE_WRITE);
+}
+
 int vm_boot_build(struct vm *vm, char *err, size_t errlen)
 {
 	int r = place(vm, err, errlen);
@@ -169,6 +179,7 @@ int vm_boot_build(struct vm *vm, char *err, size_t errlen)
 		return r;
 	if (strlen(vm->cfg->cmdline) > UK_CMDLINE_MAX)
 		return fail(err, errlen, "--cmdline: longer than %u bytes", UK_CMDLINE_MAX);
+	populate(vm);
 	uk_sys_build(vm->gm.base + UK_GPA_SYS, vm->layout.image_va + vm->image.elf.note.vectors,
 		     vm->image.elf.note.vector_stride);
 	if (build_tables(vm))

@@ -64,12 +64,11 @@ static bool is_sealed(int fd)
  * this kernel alone changes the file: not on network and FUSE file systems, and not on overlayfs,
  * whose layers have inodes of their own.
  */
-static bool lease_means_still(int fd, const struct stat *st)
+static bool lease_means_still(int fd)
 {
 	struct statfs fs;
 
-	/* A memfd is not counted as open for writing, though it is: it shows by having no name. */
-	if (st->st_nlink == 0 || fstatfs(fd, &fs) < 0)
+	if (fstatfs(fd, &fs) < 0)
 		return false;
 	switch ((unsigned long)fs.f_type) {
 	case EXT4_SUPER_MAGIC:
@@ -90,9 +89,11 @@ static bool lease_means_still(int fd, const struct stat *st)
 
 static enum image_sharing hold(int fd, const struct stat *st, int lease_signal)
 {
-	if (is_sealed(fd))
-		return IMAGE_SEALED;
-	if (lease_means_still(fd, st) && fcntl(fd, F_SETSIG, lease_signal) == 0 &&
+	/* A memfd shows by having no name. It is not counted as open for writing, though it may be.
+	 */
+	if (st->st_nlink == 0)
+		return is_sealed(fd) ? IMAGE_SEALED : IMAGE_COPIED;
+	if (lease_means_still(fd) && fcntl(fd, F_SETSIG, lease_signal) == 0 &&
 	    fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
 		return IMAGE_LEASED;
 	return IMAGE_COPIED;

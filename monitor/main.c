@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/relro.h"
 #include "monitor/api/front.h"
 #include "monitor/config.h"
 #include "monitor/opts.h"
@@ -72,6 +73,7 @@ int main(int argc, char *argv[])
 	struct front front = {.vm = &vm, .argc = argc, .argv = argv};
 	struct config_err err;
 
+	relro_protect();
 	log_init("mayfly-monitor", NULL);
 	int action = opts_parse(argc, argv, &cfg, &opts, &err);
 	if (action < 0) {

@@ -5,6 +5,7 @@ MONITOR_SRCS += lib/kv.c
 MONITOR_SRCS += lib/log.c
 MONITOR_SRCS += lib/near.c
 MONITOR_SRCS += lib/num.c
+MONITOR_SRCS += lib/relro.c
 MONITOR_SRCS += monitor/boot.c
 MONITOR_SRCS += monitor/config.c
 MONITOR_SRCS += monitor/config_field.c

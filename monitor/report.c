@@ -63,8 +63,8 @@ void report_boot(struct vm *vm, bool at_exit)
 		uint64_t at;
 	} stages[] = {
 		{"options", m->t_config},
-		{"kvm", m->t_kvm},
 		{"image", m->t_image},
+		{"kvm", m->t_kvm},
 		{"entered", m->t_enter},
 		{"guest", m->t_guest_entry},
 		{"main", m->t_guest_main},

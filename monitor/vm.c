@@ -38,7 +38,7 @@ uint64_t vm_now(void)
 
 static int open_kvm(struct vm *vm, char *err, size_t errlen)
 {
-	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	vm->kvm = openat(AT_FDCWD, "/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm >= 0)
 		return 0;
 	int e = errno;
@@ -137,21 +137,6 @@ static int open_image(struct vm *vm, char *err, size_t errlen)
 	return r;
 }
 
-/* The machine's contents: of an image that boots, or of a snapshot. */
-static int fill(struct vm *vm, char *err, size_t errlen)
-{
-	int r;
-
-	if (vm->cfg->snap) {
-		r = restore_state(vm, err, errlen);
-		vm->m.t_image = vm_now();
-		return r;
-	}
-	r = vm_boot_build(vm, err, errlen);
-	vm->m.t_image = vm_now();
-	return r ? r : vcpu_setup(vm, err, errlen);
-}
-
 /* Doorbells and interrupts of before the snapshot are in no eventfd of ours. */
 static void catch_up(struct vm *vm)
 {
@@ -195,10 +180,15 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 	if (!r && cfg->snap)
 		r = restore_memory(vm, err, errlen);
 	r = r ? r : vm_devices_create(vm, err, errlen);
+	/* Memory first: once KVM watches it, every mapping in it costs KVM a look at its tables. */
+	if (!r && !cfg->snap)
+		r = vm_boot_build(vm, err, errlen);
+	vm->m.t_image = vm_now();
 	r = r ? r : create_kvm_vm(vm, err, errlen);
 	vm->m.t_kvm = vm_now();
 	r = r ? r : create_vcpu(vm, err, errlen);
-	r = r ? r : fill(vm, err, errlen);
+	if (!r)
+		r = cfg->snap ? restore_state(vm, err, errlen) : vcpu_setup(vm, err, errlen);
 	r = r ? r : vm_devices_ready(vm, err, errlen);
 	if (!r && !vm->idle_exit)
 		r = vm_io_start(vm, err, errlen);

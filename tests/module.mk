@@ -50,7 +50,10 @@ check-hw-qemu: all hw-lane
 	$(Q)$(GUEST_RUN) hw-qemu
 
 # Sizes are the host's business; boot and request counts are guest cases (tests/guest/budget).
-CHECKS += check-sizes
+CHECKS += check-sizes check-binaries
 .PHONY: check-sizes
 check-sizes: all
 	$(Q)O=$(O) tests/budget.py sizes
+.PHONY: check-binaries
+check-binaries: $(BIN)/mayfly-monitor $(BIN)/mayfly-jailer $(BIN)/mayfly-usernet
+	$(Q)tests/check-binaries.sh $^

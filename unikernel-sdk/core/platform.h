@@ -14,6 +14,10 @@
 #include <stdint.h>
 #include "uk_abi.h"
 
+/* For large variables that a small program hardly touches: behind the others, that these share few
+ * pages (mayfly.ld). */
+#define UK_BSS_LAST(name) __attribute__((section(".bss.zz_" #name)))
+
 extern struct uk_boot *uk__boot;     /* set before uk__start() */
 extern struct uk_shared *uk__shared; /* likewise */
 

@@ -216,7 +216,6 @@ static long identity(long n, const long a[6])
 	switch (n) {
 	case SYS_getpid:
 	case SYS_gettid:
-	case SYS_set_tid_address:
 	case SYS_getpgrp:
 		return 1;
 	case SYS_getpgid:
@@ -292,9 +291,6 @@ long uk__proc_syscall(long n, const long a[6])
 	unsigned old;
 
 	switch (n) {
-	case SYS_exit:
-	case SYS_exit_group:
-		uk__exit((int)a[0]);
 	case SYS_futex:
 		return do_futex((const int *)a[0], (int)a[1], (int)a[2],
 				(const struct timespec *)a[3]);

@@ -33,7 +33,7 @@ struct ksigaction {
 	uint64_t mask;
 };
 
-static struct ksigaction actions[NSIG_MAX];
+static UK_BSS_LAST(actions) struct ksigaction actions[NSIG_MAX];
 static uint64_t blocked, pending;
 static uint64_t saved_mask;
 static bool mask_saved;

@@ -23,7 +23,7 @@ void uk__stub_idle(void);
 _Noreturn void uk__native_start(struct uk_boot *boot);
 _Noreturn void uk__crash(struct uk_fault *fault);
 
-static uint8_t cons_ring[CONS_SIZE] __attribute__((aligned(CONS_SIZE)));
+static UK_BSS_LAST(cons_ring) uint8_t cons_ring[CONS_SIZE];
 #define CONS_BURST 16u /* doorbells in a row; after that one a millisecond */
 static uint64_t
 	cons_due; /* TSC: when the doorbells so far would be paid for at one a millisecond */

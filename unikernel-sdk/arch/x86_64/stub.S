@@ -156,6 +156,9 @@ uk__stub_timer:	.quad 0		/* TSC deadline or 1 GHz ticks; 0 = leave the timer alo
 uk__stub_rflags: .quad 0	/* of ring 3: 2, or 0x3002 where it uses ports */
 uk__stub_crashed: .quad 0	/* the next exception is the last: triple fault */
 uk__stub_fault:	.skip 8 * UK_FAULT_WORDS
+
+/* Only a crash touches it: the linker script puts it behind everything else. */
+	.section .bss.zz_crash_stack, "aw", @nobits
 	.balign 16
 uk__crash_stack: .skip 4096
 uk__crash_stack_top:
