@@ -183,9 +183,9 @@ static int cool(struct vm *vm, uint64_t word, uint64_t bits, char *err, size_t e
 	for (uint64_t zero = bits & ~rw->content[word]; zero; zero &= zero - 1) {
 		uint64_t page = first + (uint64_t)__builtin_ctzll(zero);
 
-		/* Only anonymous memory reads as zeroes after; a page of the image that was zeroed
-		 * does not. */
-		if (page >= vm->layout.heap_start / GMEM_PAGE)
+		/* Only anonymous memory reads as zeroes after: no page of the image, and nothing of
+		 * a VM whose memory is a snapshot's file. */
+		if (page >= vm->layout.heap_start / GMEM_PAGE && !vm->cfg->snap)
 			madvise(vm->gm.base + page * GMEM_PAGE, GMEM_PAGE, MADV_DONTNEED);
 	}
 	rw->m.cooled += (uint64_t)__builtin_popcountll(bits);

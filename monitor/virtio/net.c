@@ -151,6 +151,7 @@ static void net_quiesce(struct virtio_dev *dev)
 
 	vn->rx_starved = true; /* the first look at the ring will tell */
 	vn->tx_blocked = vn->rx_big = false;
+	net_rx_discard(vn);
 }
 
 /* The MAC is the saved one unless the user gave this VM its own. */

@@ -72,6 +72,8 @@ struct vnet {
 /* Move frames until there are none, no buffers, or the budget is spent. */
 void net_rx(struct vnet *vn);
 void net_tx(struct vnet *vn);
+/* Frames that wait are for a guest that is no more: a budget of them is thrown away. */
+void net_rx_discard(struct vnet *vn);
 /* The backend failed for good: link down. */
 void net_dead(struct vnet *vn, const char *why);
 

@@ -222,3 +222,12 @@ void net_rx(struct vnet *vn)
 	if (ret < 0)
 		net_dead(vn, ret == -EPIPE ? "it has closed the connection" : strerror(-ret));
 }
+
+void net_rx_discard(struct vnet *vn)
+{
+	struct iovec iov = {.iov_base = vn->spill, .iov_len = NET_HDR + NET_GSO_MAX};
+
+	for (unsigned i = 0; i < NET_BUDGET && !vn->dead; i++)
+		if (readv(vn->fd, &iov, 1) <= 0)
+			return; /* what is wrong with the backend, net_rx finds out */
+}
