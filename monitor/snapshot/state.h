@@ -24,7 +24,8 @@ struct vm;
 struct vcpu_state {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct kvm_xsave xsave; /* 4 KiB: x87 to AVX-512; no AMX (XCR0 is limited to 0xe7) */
+	uint32_t xsave[1024]; /* struct kvm_xsave without its extra part: 4 KiB: x87 to AVX-512; no
+				 AMX (XCR0 is limited to 0xe7) */
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debug;
 	struct kvm_vcpu_events events;
