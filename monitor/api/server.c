@@ -64,13 +64,16 @@ static struct client *place(struct server *s)
 	return oldest;
 }
 
-static void take_client(struct server *s)
+static void take_clients(struct server *s)
 {
-	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct client *c = fd < 0 ? NULL : place(s);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (c && client_open(c, fd, now_ns()))
-		log_warn("API: a client was sent away: no memory");
+		if (fd < 0)
+			return;
+		if (client_open(place(s), fd, now_ns()))
+			log_warn("API: a client was sent away: no memory");
+	}
 }
 
 struct poll_set {
@@ -140,7 +143,7 @@ static void *server_main(void *arg)
 			continue;
 		serve(s, &set);
 		if (set.pfd[1].revents)
-			take_client(s);
+			take_clients(s);
 	}
 	/* The exit event is the last that anybody hears. */
 	collect(s, &set);

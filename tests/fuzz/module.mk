@@ -35,6 +35,11 @@ FUZZERS += fuzz_http_request
 fuzz_http_request_SRCS = tests/fuzz/fuzz_http_request.c $(HTTP_SRCS)
 fuzz_http_request_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp
 
+FUZZERS += fuzz_api
+fuzz_api_SRCS = tests/fuzz/fuzz_api.c tests/unit/api_stub.c $(API_SRCS) $(sort $(HTTP_SRCS) $(CONFIG_SRCS))
+fuzz_api_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp -I$(O)/gen -Dopen=fuzz_open $(CONFIG_LIBS)
+$(O)/fuzz/fuzz_api: $(API_GEN).h
+
 FUZZ_SECONDS ?= 30
 CHECKS += fuzz-short
 .PHONY: fuzz fuzz-short

@@ -65,3 +65,8 @@ test_save_SRCS = tests/unit/test_save.c tests/unit/guest.c $(VIRTQ_SRCS) monitor
 
 UNIT_TESTS += test_serve
 test_serve_SRCS = tests/unit/test_serve.c monitor/serve/conn.c monitor/serve/listen.c lib/num.c $(HTTP_SRCS)
+
+UNIT_TESTS += test_api
+test_api_SRCS = tests/unit/test_api.c tests/unit/api_stub.c monitor/api/client.c monitor/api/events.c monitor/api/server.c \
+                $(API_SRCS) $(sort $(HTTP_SRCS) $(CONFIG_SRCS) lib/log.c)
+test_api_LIBS = $(CONFIG_LIBS)
