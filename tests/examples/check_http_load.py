@@ -59,6 +59,34 @@ def large_file_by_checksum():
 
 
 @suite.case
+def a_fast_client_gets_one_turn_at_a_time():
+    """Between two looks at who else wants something, one connection sends no more than its share."""
+    need("strace")
+    share, chunk = 4 * 65536, 65536  # TURN_MAX and CHUNK_MAX of conn.c
+    with TempDir() as d:
+        put_random(d, "big", 8 << 20)
+        trace = d + "/trace"
+        watch = "trace=sendmsg,epoll_wait,epoll_pwait"
+        server = Server([HTTPD, "-r", d], READY, prefix=("strace", "-qq", "-e", watch, "-o", trace))
+        with server, Http(server) as c:
+            eq(len(c.get("/big").body), 8 << 20)
+            os.kill(server.pid(), signal.SIGTERM)
+            server.proc.wait(PATIENCE)
+            server.proc.returncode = -9
+        turns = [0]
+        with open(trace) as f:
+            for line in f:
+                sent = re.match(r"sendmsg\(.*\) = (\d+)$", line)
+                if line.startswith("epoll"):
+                    turns.append(0)
+                elif sent:
+                    turns[-1] += int(sent.group(1))
+        if max(turns) < share:
+            raise Skip("sockets of this host block before a turn is over")
+        assert max(turns) < share + chunk + 4096, max(turns)
+
+
+@suite.case
 def memory_is_bounded():
     if sanitized():
         raise Skip("a sanitised build's memory says nothing")
