@@ -72,6 +72,7 @@ struct net_config {
 	uint8_t prefix4;
 	struct net_fwd fwd[CONFIG_MAX_FWD];
 	unsigned nfwd;
+	bool host_loopback; /* NET_USER: the guest reaches the host's 127.0.0.1 as 10.0.2.2 */
 	struct net_policy policy;
 };
 

@@ -385,6 +385,11 @@ static int net_fwd_add(struct field_obj *o, const char *text, struct config_err 
 	return r;
 }
 
+static int net_host_loopback(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return field_flag(text, &o->net->host_loopback, err);
+}
+
 static int net_antispoof(struct field_obj *o, const char *text, struct config_err *err)
 {
 	return field_flag(text, &o->net->policy.antispoof, err);
@@ -430,7 +435,8 @@ const struct field net_fields[] = {
 	{"fwd", FIELD_LIST, net_fwd_add},   {"antispoof", FIELD_FLAG, net_antispoof},
 	{"addr", FIELD_LIST, net_addr_add}, {"allow", FIELD_LIST, net_allow_add},
 	{"ip", FIELD_STRING, net_ip},	    {"gw", FIELD_STRING, net_gw},
-	{"dns", FIELD_STRING, net_dns},	    {NULL, FIELD_STRING, NULL},
+	{"dns", FIELD_STRING, net_dns},	    {"host_loopback", FIELD_FLAG, net_host_loopback},
+	{NULL, FIELD_STRING, NULL},
 };
 
 _Static_assert(sizeof net_fields / sizeof net_fields[0] <= FIELD_MAX, "a mask of keys fits");
@@ -530,6 +536,8 @@ int net_config_finish(struct vm_config *cfg, struct net_config *n, struct config
 	if (n->nfwd && n->backend != NET_USER)
 		return config_fail(err,
 				   "fwd needs the user backend; a tap is reached by its address");
+	if (n->host_loopback && n->backend != NET_USER)
+		return config_fail(err, "host_loopback needs the user backend; leave it out");
 	if (n->policy.antispoof && !n->policy.naddrs)
 		return config_fail(err,
 				   "antispoof needs the interface's own addresses; add addr=IP");

@@ -375,6 +375,8 @@ static json_t *net_json(const struct net_config *n)
 		value_fwd_str(&n->fwd[i], v);
 		bad |= put_list(fwd, v);
 	}
+	if (n->host_loopback)
+		bad |= json_object_set_new(o, "host_loopback", json_true());
 	bad |= json_object_set_new(o, "fwd", fwd) | put_policy(o, &n->policy);
 	if (!bad)
 		return o;
@@ -440,13 +442,13 @@ static json_t *root_json(const struct vm_config *cfg)
 	for (unsigned i = 0; i < cfg->nnet; i++)
 		bad |= json_array_append_new(net, net_json(&cfg->net[i]));
 	value_size_str(cfg->mem, mem);
-	root = json_pack("{s:s*, s:s, s:s, s:s*, s:s*, s:s, s:s*, s:s, s:s*, s:I, s:b, s:b, s:o, s:o}",
-			 "kernel", cfg->kernel, "cmdline", cfg->cmdline, "mem", mem, "id", cfg->id,
-			 "api_sock", cfg->api_sock,
-			 "console", cfg->console, "metrics", cfg->metrics, "idle", idle[cfg->idle],
-			 "serve", cfg->serve, "serve_timeout", (json_int_t)cfg->serve_timeout_ms,
-			 "boot_timer", cfg->boot_timer, "track_dirty", cfg->track_dirty, "block",
-			 block, "net", net);
+	root = json_pack(
+		"{s:s*, s:s, s:s, s:s*, s:s*, s:s, s:s*, s:s, s:s*, s:I, s:b, s:b, s:o, s:o}",
+		"kernel", cfg->kernel, "cmdline", cfg->cmdline, "mem", mem, "id", cfg->id,
+		"api_sock", cfg->api_sock, "console", cfg->console, "metrics", cfg->metrics, "idle",
+		idle[cfg->idle], "serve", cfg->serve, "serve_timeout",
+		(json_int_t)cfg->serve_timeout_ms, "boot_timer", cfg->boot_timer, "track_dirty",
+		cfg->track_dirty, "block", block, "net", net);
 	bad |= put_snapshot(root, cfg);
 	if (!bad)
 		return root;

@@ -62,6 +62,8 @@ static void print_net(const struct net_config *n, FILE *out)
 		value_fwd_str(&n->fwd[i], v);
 		fprintf(out, "  fwd %s\n", v);
 	}
+	if (n->host_loopback)
+		fputs("  host_loopback\n", out);
 	print_policy(&n->policy, out);
 }
 

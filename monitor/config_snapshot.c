@@ -184,6 +184,7 @@ static void rebind_net(struct net_config *n, const char *name)
 		n->tap = NULL;
 		n->fd = -1;
 		n->backend = NET_TAP;
+		n->host_loopback = false; /* asked for anew, or not at all */
 		if (tap || fd)
 			n->nfwd = 0; /* of the user-mode network that it had */
 	} else if (strcmp(name, "fwd") == 0) {

@@ -209,6 +209,7 @@ static const struct opt options[] = {
 	 "  fwd=[udp:][ADDR:]HOSTPORT:GUESTPORT\n"
 	 "                    with user: forward a host port, on 127.0.0.1 unless ADDR is\n"
 	 "                    given; may be repeated\n"
+	 "  host-loopback     with user: the guest reaches the host's 127.0.0.1 as 10.0.2.2\n"
 	 "  antispoof         drop frames with a source MAC or IP that is not the guest's\n"
 	 "  addr=IP           with antispoof: an address of the guest; may be repeated\n"
 	 "  allow=ADDR[/PREFIX][:PORT[-PORT]][/tcp|/udp|/icmp]\n"

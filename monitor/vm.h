@@ -69,7 +69,7 @@ struct vm {
 	enum vm_phase phase;	 /* written by the vCPU thread; others ask vm_phase() */
 	struct events *events;	 /* who wants to know what happens; NULL = nobody */
 	struct control *control; /* NULL: nobody but signals acts on this VM */
-	uint64_t paused_mono; /* VM_PAUSED: what its monotonic clock stands at */
+	uint64_t paused_mono;	 /* VM_PAUSED: what its monotonic clock stands at */
 	uint64_t mono_delta;	 /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
 	uint8_t generation[16];	 /* random; which run from a snapshot this is */
 	gpa_t freeze_gpa; /* of the struct uk_restore at which the guest froze itself; 0 = it has

@@ -74,7 +74,7 @@ static int spawn(pid_t *ret_pid, int fd, char *const argv[])
 int usernet_spawn(struct usernet *ret_un, const struct net_config *cfg, char *err, size_t errlen)
 {
 	char fwd[CONFIG_MAX_FWD][FWD_LEN], id[64], name[] = HELPER;
-	char *argv[CONFIG_MAX_FWD + 3];
+	char loopback[] = "--host-loopback", *argv[CONFIG_MAX_FWD + 4];
 	int sv[2], argc = 0, ret;
 
 	argv[argc++] = name;
@@ -88,6 +88,8 @@ int usernet_spawn(struct usernet *ret_un, const struct net_config *cfg, char *er
 			 f->host_addr & 255, f->host_port, f->guest_port);
 		argv[argc++] = fwd[i];
 	}
+	if (cfg->host_loopback)
+		argv[argc++] = loopback;
 	argv[argc] = NULL;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv)) {
 		ret = -errno;

@@ -43,6 +43,7 @@ static void forget_identity(struct vm_config *cfg, const struct vm_state *st)
 		n->has_mac = !st->freeze_gpa;
 		memcpy(n->mac, st->dev[cfg->nblk + i].mac, sizeof n->mac);
 		n->fd = -1;
+		n->host_loopback = false;
 		n->ip4 = n->gw4 = n->dns4 = 0;
 	}
 	cfg->idle = st->idle_exit ? IDLE_EXIT : IDLE_HLT;

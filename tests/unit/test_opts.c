@@ -212,8 +212,11 @@ Test(opts, nets)
 	cr_assert_eq(cfg.net[1].fwd[1].host_addr, 0);
 	cr_assert_str_eq(cfg.net[1].id, "eth1");
 	cr_assert_eq(cfg.net[1].mtu, 0);
+	cr_assert(!cfg.net[1].host_loopback);
 	cr_assert_eq(cfg.net[2].backend, NET_FD);
 	cr_assert_eq(cfg.net[2].fd, 7);
+	accepted("--kernel|a|--net|user,host-loopback");
+	cr_assert(cfg.net[0].host_loopback);
 }
 
 Test(opts, net_mistakes)
@@ -222,6 +225,8 @@ Test(opts, net_mistakes)
 		"--net: no backend; say exactly one of tap=NAME, user and fd=N");
 	refused("--kernel|a|--net|user,tap=t", "--net: more than one backend");
 	refused("--kernel|a|--net|fd=5,user", "--net: more than one backend");
+	refused("--kernel|a|--net|tap=t,host-loopback",
+		"--net: host_loopback needs the user backend");
 	refused("--kernel|a|--net|user=off", "--net: no backend");
 	refused("--kernel|a|--net|tap=tap%d", "tap: 'tap%d' is not the name of an interface");
 	refused("--kernel|a|--net|tap=1234567890123456", "is not the name of an interface");
@@ -447,7 +452,8 @@ static const char *const everything =
 	"|--block|id=root,path=d,,isk.img,ro,queues=2|--block|path=/dev/sda,direct"
 	"|--net|tap=tap0,mac=02:00:00:00:00:01,mtu=1400,antispoof,addr=10.0.0.2,addr=fd00::2,allow="
 	"10.0.0.0/8:80-90/tcp,allow=::/0/icmp"
-	"|--net|user,fwd=8080:80,fwd=udp:0.0.0.0:53:53,allow=none|--net|fd=9|--dry-run";
+	"|--net|user,fwd=8080:80,fwd=udp:0.0.0.0:53:53,host-loopback,allow=none|--net|fd=9"
+	"|--dry-run";
 
 Test(opts, dry_run_text)
 {

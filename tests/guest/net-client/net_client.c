@@ -144,7 +144,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	r = tcp_echo(ai, total);
-	r |= udp_echo(ai);
+	r = r ? r : udp_echo(ai);
 	freeaddrinfo(ai);
 	return r;
 }
