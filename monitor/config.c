@@ -33,6 +33,7 @@ void config_init(struct vm_config *cfg)
 	cfg->track_dirty = cfg->rebind = false;
 	cfg->restore = (struct restore_config){0};
 	cfg->save = (struct snapshot_config){0};
+	cfg->fork = (struct fork_config){0};
 	cfg->snap = NULL;
 	cfg->hostname = NULL;
 	cfg->nenv = 0;
@@ -48,8 +49,9 @@ void config_inherit(struct vm_config *dst, const struct vm_config *src)
 	dst->pool_len = 0;
 	dst->snap = NULL;
 	dst->rebind = true;
-	dst->id = dst->metrics = NULL;
+	dst->id = dst->metrics = dst->serve = dst->api_sock = NULL;
 	dst->save = (struct snapshot_config){0};
+	dst->fork = (struct fork_config){0};
 	/* Nobody can have these twice. */
 	for (unsigned i = 0; i < dst->nnet; i++) {
 		dst->net[i].has_mac = false;

@@ -110,6 +110,13 @@ struct snapshot_config {
 	bool run; /* go on afterwards instead of ending */
 };
 
+/* The copies that are made when the guest freezes itself. In the texts %d is a copy's number,
+ * from 1. */
+struct fork_config {
+	unsigned n;					     /* 0 = none */
+	const char *id, *console, *metrics, *hostname, *tap; /* tap: of the first interface */
+};
+
 struct snapshot;
 
 struct vm_config {
@@ -127,6 +134,7 @@ struct vm_config {
 	bool track_dirty;		/* log written pages, for diff snapshots */
 	struct restore_config restore;
 	struct snapshot_config save;
+	struct fork_config fork;
 	/* The devices are those of a snapshot (snap) or of the VM that was copied: they can be
 	 * re-bound, no more. */
 	bool rebind;

@@ -32,7 +32,8 @@ struct field {
 
 /* The keys of one kind of object, the last one nameless. */
 extern const struct field vm_fields[], blk_fields[], net_fields[];
-extern const struct field restore_fields[], snapshot_fields[]; /* config_snapshot.c */
+extern const struct field restore_fields[], snapshot_fields[],
+	fork_fields[]; /* config_snapshot.c */
 
 #define FIELD_MAX 16 /* keys of one object, for a bit mask of those seen */
 
@@ -61,6 +62,11 @@ void field_rebind(struct field_obj *obj, const char *name);
  */
 int restore_config_finish(struct vm_config *cfg, struct config_err *err);
 int snapshot_config_finish(struct vm_config *cfg, struct config_err *err);
+int fork_config_finish(struct vm_config *cfg, struct config_err *err);
+/* Copy number i (from 1) that cfg->fork asks for, in dst. 0 or -EINVAL. config_fini(dst) either
+ * way. */
+int fork_config_copy(struct vm_config *dst, const struct vm_config *cfg, unsigned i,
+		     struct config_err *err);
 
 /* Append a device with default values; NULL when there are CONFIG_MAX_* already (err filled in). */
 struct blk_config *blk_config_add(struct vm_config *cfg, struct config_err *err);

@@ -201,6 +201,8 @@ static int decode_key(struct vm_config *cfg, const char *key, json_t *v, struct 
 		return 0; /* was the first */
 	if (strcmp(key, "snapshot") == 0)
 		return decode_object(cfg, key, v, snapshot_fields, snapshot_config_finish, err);
+	if (strcmp(key, "fork") == 0)
+		return decode_object(cfg, key, v, fork_fields, fork_config_finish, err);
 	if (strcmp(key, "block") == 0 || strcmp(key, "net") == 0)
 		return decode_devices(cfg, key, v, err);
 	return set_key(&obj, vm_fields, key, v, "", err);
@@ -416,6 +418,17 @@ static int put_snapshot(json_t *root, const struct vm_config *cfg)
 		put_path(o, "mem", cfg->save.mem);
 		bad |= json_object_set_new(o, "run", json_boolean(cfg->save.run)) |
 		       json_object_set_new(root, "snapshot", o);
+	}
+	if (cfg->fork.n) {
+		json_t *o = json_object();
+
+		bad |= json_object_set_new(o, "n", json_integer(cfg->fork.n));
+		put_path(o, "id", cfg->fork.id);
+		put_path(o, "console", cfg->fork.console);
+		put_path(o, "metrics", cfg->fork.metrics);
+		put_path(o, "hostname", cfg->fork.hostname);
+		put_path(o, "tap", cfg->fork.tap);
+		bad |= json_object_set_new(root, "fork", o);
 	}
 	if (cfg->hostname)
 		put_path(root, "hostname", cfg->hostname);

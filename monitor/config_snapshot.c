@@ -7,9 +7,11 @@
 #include "monitor/config_field.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "lib/buf.h"
+#include "lib/num.h"
 #include "monitor/snapshot/snapshot.h"
 
 /* --- restore --- */
@@ -130,6 +132,111 @@ int snapshot_config_finish(struct vm_config *cfg, struct config_err *err)
 	if (!cfg->save.path)
 		return config_fail(err, "no path; say path=STATE");
 	return 0;
+}
+
+/* --- fork --- */
+
+static int fork_n(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t n;
+
+	if (num_u64(text, strlen(text), 1, VM_FORK_MAX, &n))
+		return config_fail(err, "'%.64s' is not a number of copies, 1 to %u", text,
+				   VM_FORK_MAX);
+	o->cfg->fork.n = (unsigned)n;
+	return 0;
+}
+
+/* A text with at most one %d, and no other %. */
+static int set_pattern(struct vm_config *cfg, const char *text, const char **dst,
+		       struct config_err *err)
+{
+	const char *percent = strchr(text, '%');
+
+	if (percent && (percent[1] != 'd' || strchr(percent + 1, '%')))
+		return config_fail(err,
+				   "'%.64s': only one %%d, the number of the copy, may stand in it",
+				   text);
+	return field_path(cfg, text, dst, err);
+}
+
+static int fork_id(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_pattern(o->cfg, text, &o->cfg->fork.id, err);
+}
+
+static int fork_console(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_pattern(o->cfg, text, &o->cfg->fork.console, err);
+}
+
+static int fork_metrics(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_pattern(o->cfg, text, &o->cfg->fork.metrics, err);
+}
+
+static int fork_hostname(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_pattern(o->cfg, text, &o->cfg->fork.hostname, err);
+}
+
+static int fork_tap(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_pattern(o->cfg, text, &o->cfg->fork.tap, err);
+}
+
+const struct field fork_fields[] = {
+	{"n", FIELD_NUMBER, fork_n},
+	{"id", FIELD_STRING, fork_id},
+	{"console", FIELD_STRING, fork_console},
+	{"metrics", FIELD_STRING, fork_metrics},
+	{"hostname", FIELD_STRING, fork_hostname},
+	{"tap", FIELD_STRING, fork_tap},
+	{NULL, FIELD_STRING, NULL},
+};
+
+int fork_config_finish(struct vm_config *cfg, struct config_err *err)
+{
+	if (!cfg->fork.n)
+		return config_fail(err, "no number of copies; say n=N");
+	return 0;
+}
+
+/* The pattern's text for copy i to the key's own judge. */
+static int set_numbered(struct field_obj *obj, const struct field *fields, const char *key,
+			const char *pattern, unsigned i, struct config_err *err)
+{
+	char text[PATH_MAX + 16];
+	const char *percent = pattern ? strchr(pattern, '%') : NULL;
+
+	if (!pattern)
+		return 0;
+	if (percent)
+		snprintf(text, sizeof text, "%.*s%u%s", (int)(percent - pattern), pattern, i,
+			 percent + 2);
+	else
+		snprintf(text, sizeof text, "%s", pattern);
+	field_rebind(obj, key);
+	return fields[field_find(fields, key)].set(obj, text, err) < 0 ? field_blame(err, key, "")
+								       : 0;
+}
+
+int fork_config_copy(struct vm_config *dst, const struct vm_config *cfg, unsigned i,
+		     struct config_err *err)
+{
+	const struct fork_config *f = &cfg->fork;
+	struct field_obj obj = {.cfg = dst, .net = &dst->net[0]};
+
+	config_inherit(dst, cfg);
+	if (f->tap && !dst->nnet)
+		return config_fail(err, "tap: the VM has no network interface");
+	int r = set_numbered(&obj, vm_fields, "id", f->id, i, err);
+
+	r = r ? r : set_numbered(&obj, vm_fields, "console", f->console, i, err);
+	r = r ? r : set_numbered(&obj, vm_fields, "metrics", f->metrics, i, err);
+	r = r ? r : set_numbered(&obj, vm_fields, "hostname", f->hostname, i, err);
+	r = r ? r : set_numbered(&obj, net_fields, "tap", f->tap, i, err);
+	return r ? r : config_check(dst, err);
 }
 
 /* --- devices --- */

@@ -271,12 +271,8 @@ static int replace_pages(uint8_t *p, uint64_t len)
 	return 0;
 }
 
-int image_privatize(struct image *img)
+static int replace_all(const struct image *img)
 {
-	/* Before image_map there is nothing to copy, and image_map looks for itself whether the
-	 * lease is wanted back. */
-	if (img->sharing != IMAGE_LEASED || !img->gm)
-		return 0;
 	for (unsigned i = 0; i < img->elf.nseg; i++) {
 		const struct elf_seg *s = &img->elf.seg[i];
 		struct extent e = file_pages(img, s);
@@ -286,8 +282,33 @@ int image_privatize(struct image *img)
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+int image_privatize(struct image *img)
+{
+	/* Before image_map there is nothing to copy, and image_map looks for itself whether the
+	 * lease is wanted back. */
+	if (img->sharing != IMAGE_LEASED || !img->gm)
+		return 0;
+	int r = replace_all(img);
+
+	if (r)
+		return r;
 	img->sharing = IMAGE_COPIED;
 	return fcntl(img->fd, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0;
+}
+
+int image_leave(struct image *img)
+{
+	int r = img->sharing == IMAGE_LEASED && img->gm ? replace_all(img) : 0;
+
+	if (img->sharing == IMAGE_LEASED)
+		img->sharing = IMAGE_COPIED;
+	if (img->fd >= 0)
+		close(img->fd);
+	img->fd = -1;
+	return r;
 }
 
 const char *image_sharing_name(enum image_sharing sharing)

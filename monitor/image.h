@@ -54,6 +54,9 @@ int image_map(struct image *img, const struct gmem *gm, gpa_t gpa);
  * (-ENOMEM) the lease is kept and the VM must end before it expires.
  */
 int image_privatize(struct image *img);
+/* This process is a copy (fork) of the one that holds the lease: make the pages ours and let go of
+ * the file, not of the lease. 0 or -errno. */
+int image_leave(struct image *img);
 /* "sealed", "leased" or "copied", for the metrics. */
 const char *image_sharing_name(enum image_sharing sharing);
 /* Only when the guest runs no more and none of its memory is read: the lease ends here. Accepts fd

@@ -32,6 +32,21 @@ static int run(struct front *front)
 	return code;
 }
 
+/* A copy that vm_fork made; nothing of its life before goes on. */
+static void copy_main(struct vm *copy)
+{
+	const struct vm_config *cfg = copy->cfg;
+	struct front front = {.vm = copy};
+	char err[512];
+
+	log_init("mayfly-monitor", cfg->id);
+	if (cfg->api_sock && front_start(&front, cfg->api_sock, cfg->id, cfg, err, sizeof err)) {
+		log_err("%s", err);
+		exit(2);
+	}
+	exit(run(&front));
+}
+
 /* The command line says what the VM is made of. */
 static int create_and_run(struct front *front, const struct vm_config *cfg, uint64_t t_start)
 {
@@ -92,6 +107,7 @@ int main(int argc, char *argv[])
 		}
 	} else {
 		signals_init();
+		vm.copy_main = copy_main;
 		code = action == OPTS_WAIT ? wait_and_run(&front, &cfg)
 					   : create_and_run(&front, &cfg, t_start);
 		front_fini(&front);

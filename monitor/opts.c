@@ -134,6 +134,15 @@ static int set_snapshot(struct parse *p, const char *name, const char *val)
 		       : snapshot_config_finish(p->cfg, p->err);
 }
 
+static int set_fork(struct parse *p, const char *name, const char *val)
+{
+	struct field_obj obj = {.cfg = p->cfg};
+
+	(void)name;
+	return set_device(p, &obj, fork_fields, val) < 0 ? -EINVAL
+							 : fork_config_finish(p->cfg, p->err);
+}
+
 static int set_config_file(struct parse *p, const char *name, const char *val)
 {
 	(void)name;
@@ -231,6 +240,13 @@ static const struct opt options[] = {
 	 "  path=STATE        state file (required)\n"
 	 "  mem=FILE          memory file (default: STATE.mem)\n"
 	 "  run               go on afterwards\n"},
+	{"fork", "KEYS", false, set_fork,
+	 "when the guest calls mayfly_freeze(), make running copies of it that share its\n"
+	 "memory, and go on. %d in a value is a copy's number, from 1. KEYS:\n"
+	 "  n=N               how many, at most 1024 (required)\n"
+	 "  id=, console=, metrics=, hostname=, tap=\n"
+	 "                    whose they are (default: no id, this console, no metrics,\n"
+	 "                    the same host name); tap is the first interface's\n"},
 	{"track-dirty", NULL, false, set_key,
 	 "log which pages are written, so that diff snapshots can be taken\n"},
 	{"hostname", "NAME", false, set_key, "with --restore: the guest's name from now on\n"},

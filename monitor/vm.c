@@ -150,6 +150,20 @@ static void catch_up(struct vm *vm)
 	vm_io_kick(vm);
 }
 
+/* Contents and state are in place. */
+static int start(struct vm *vm, char *err, size_t errlen)
+{
+	int r = vm_devices_ready(vm, err, errlen);
+
+	if (!r && !vm->idle_exit)
+		r = vm_io_start(vm, err, errlen);
+	if (!r && vm->cfg->rebind && vm->io_running)
+		catch_up(vm);
+	if (!r)
+		signals_bind(vm->run);
+	return r;
+}
+
 int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
 {
 	int r;
@@ -161,7 +175,8 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 			  .exit_code = -1,
 			  .io_wake = -1,
 			  .control = vm->control,
-			  .events = vm->events};
+			  .events = vm->events,
+			  .copy_main = vm->copy_main};
 	vm->image.fd = -1;
 	vm->console.fd = -1;
 	vm->nslots = cfg->nblk + cfg->nnet;
@@ -189,16 +204,58 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 	r = r ? r : create_vcpu(vm, err, errlen);
 	if (!r)
 		r = cfg->snap ? restore_state(vm, err, errlen) : vcpu_setup(vm, err, errlen);
-	r = r ? r : vm_devices_ready(vm, err, errlen);
-	if (!r && !vm->idle_exit)
-		r = vm_io_start(vm, err, errlen);
-	if (!r && cfg->snap && vm->io_running)
-		catch_up(vm);
+	r = r ? r : start(vm, err, errlen);
 	if (!r && cfg->snap && vm->freeze_gpa && vm->serve)
 		serve_ready(vm);
-	if (!r)
-		signals_bind(vm->run);
 	return r;
+}
+
+/* What belongs to the process that was forked goes without a word: freeing would reach what it
+ * still uses. Its KVM objects are of no use here: they are bound to its address space. */
+static int leave_behind(struct vm *vm)
+{
+	signals_bind(NULL);
+	vm_rewind_free(vm);
+	dirty_free(vm);
+	munmap(vm->run, vm->run_size);
+	return image_leave(&vm->image);
+}
+
+int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *st,
+		   const struct snap_cpu *cpu, char *err, size_t errlen)
+{
+	const struct vm old = *vm;
+	int r = leave_behind(vm);
+
+	if (r) {
+		snprintf(err, errlen, "--kernel %s: cannot be copied: %s", cfg->kernel,
+			 strerror(-r));
+		return r;
+	}
+	*vm = (struct vm){.cfg = cfg,
+			  .kvm = old.kvm,
+			  .fd = -1,
+			  .vcpu = -1,
+			  .gm = old.gm,
+			  .image = old.image,
+			  .exit_code = -1,
+			  .io_wake = -1,
+			  .copy_main = old.copy_main};
+	vm->gm.dirty = NULL;
+	vm->console.fd = -1;
+	vm->nslots = cfg->nblk + cfg->nnet;
+	vm->idle_exit = old.idle_exit;
+	pthread_mutex_init(&vm->lock, NULL);
+	r = console_open(&vm->console, cfg->console);
+	if (r) {
+		snprintf(err, errlen, "--console %s: %s", cfg->console, strerror(-r));
+		return r;
+	}
+	r = vm_devices_create(vm, err, errlen);
+	r = r ? r : create_kvm_vm(vm, err, errlen);
+	r = r ? r : create_vcpu(vm, err, errlen);
+	r = r ? r : restore_from(vm, st, cpu, err, errlen);
+	return r ? r : start(vm, err, errlen);
 }
 
 static void close_fd(int *fd)

@@ -29,6 +29,7 @@ struct serve;
 struct snap_cpu;
 struct virtio_dev;
 struct vm_identity;
+struct vm_state;
 struct vm;
 
 /* One virtio-mmio slot. The first nblk slots are block devices, the next nnet are NICs, in the
@@ -74,11 +75,13 @@ struct vm {
 	uint8_t generation[16];	 /* random; which run from a snapshot this is */
 	gpa_t freeze_gpa; /* of the struct uk_restore at which the guest froze itself; 0 = it has
 			     not */
-	struct vm_identity *identity; /* of a VM that is restored or copied, else NULL */
-	struct dirty *dirty;	      /* cfg->track_dirty only */
-	struct rewind *rewind;	      /* what it is put back to; NULL = nothing */
-	struct serve *serve;	      /* --serve; NULL = no */
-	unsigned crash_reports;	      /* printed so far */
+	bool frozen;	  /* --snapshot and --fork have had their freeze point */
+	void (*copy_main)(struct vm *vm); /* the life of a copy (vm_fork); ends the process */
+	struct vm_identity *identity;	  /* of a VM that is restored or copied, else NULL */
+	struct dirty *dirty;		  /* cfg->track_dirty only */
+	struct rewind *rewind;		  /* what it is put back to; NULL = nothing */
+	struct serve *serve;		  /* --serve; NULL = no */
+	unsigned crash_reports;		  /* printed so far */
 
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */
@@ -96,6 +99,13 @@ uint64_t vm_now(void);
  */
 int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen);
 void vm_destroy(struct vm *vm);
+/*
+ * In a forked process: vm goes on as the copy that cfg describes, from state st, in the memory that
+ * it has. Of what the other process had nothing but /dev/kvm is used; its descriptors are closed. 0
+ * or -errno; vm_destroy() undoes it.
+ */
+int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *st,
+		   const struct snap_cpu *cpu, char *err, size_t errlen);
 
 /* Run until the guest exits, crashes or is stopped; devices are synced on return. Exit code of the
  * process. */

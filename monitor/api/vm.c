@@ -290,43 +290,32 @@ static int fork_config(void *ctx, struct vm_config *cfg, struct config_err *err)
 }
 
 struct fork_args {
-	struct front *front;
 	struct vm_config *const *cfg;
 	unsigned n;
-	pid_t *pids;
+	int *ret_fd;
 	char *err;
 	size_t errlen;
 };
 
-#pragma weak vm_fork
-
 static int do_fork(struct vm *vm, void *arg)
 {
 	const struct fork_args *a = arg;
-	int r = vm_fork(vm, a->cfg, a->n, a->pids, a->err, a->errlen);
+	int r = vm_fork(vm, a->cfg, a->n, a->ret_fd, a->err, a->errlen);
 
-	if (r == 1) { /* the copy: nobody calls it, nobody listens */
-		a->front->server = NULL;
-		a->front->cfg = vm->cfg;
-		a->front->own_cfg = false;
-		vm->events = vm->console.events = NULL;
-	} else if (!r) {
+	if (!r)
 		events_add(vm->events, "forked", 0);
-	}
 	return r;
 }
 
+/* The VM goes on as soon as its memory is safe; only this thread waits for the copies. */
 static int fork_vm(void *ctx, struct vm_config *const *cfg, unsigned n, pid_t *ret_pids, char *err,
 		   size_t errlen)
 {
-	struct fork_args a = {ctx, cfg, n, ret_pids, err, errlen};
+	int fd = -1;
+	struct fork_args a = {cfg, n, &fd, err, errlen};
+	int r = vm_control(((struct front *)ctx)->vm, do_fork, &a);
 
-	if (!vm_fork) {
-		snprintf(err, errlen, "this build of the monitor cannot fork a VM");
-		return -ENOSYS;
-	}
-
-	return vm_control(((struct front *)ctx)->vm, do_fork, &a);
+	return r ? r : vm_fork_wait(fd, n, ret_pids, err, errlen);
 }
 
 const struct api_vmm api_vmm_real = {

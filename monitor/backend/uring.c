@@ -19,6 +19,8 @@ int buring_init(struct buring *b, unsigned entries)
 		io_uring_queue_exit(&b->ring);
 		return -EOPNOTSUPP;
 	}
+	/* A forked copy of the VM has no business in this ring. */
+	io_uring_ring_dontfork(&b->ring);
 	b->up = true;
 	return 0;
 }

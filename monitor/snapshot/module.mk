@@ -18,6 +18,7 @@ MONITOR_SRCS += monitor/snapshot/dirty.c
 MONITOR_SRCS += monitor/snapshot/restore.c
 MONITOR_SRCS += monitor/snapshot/snapshot.c
 MONITOR_SRCS += monitor/snapshot/clock.c
+MONITOR_SRCS += monitor/snapshot/fork.c
 MONITOR_SRCS += monitor/snapshot/freeze.c
 MONITOR_SRCS += monitor/snapshot/rewind.c
 MONITOR_SRCS += monitor/snapshot/state.c

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "monitor/config_field.h"
 #include "monitor/config_json.h"
 #include "monitor/snapshot/cpu.h"
 #include "monitor/snapshot/dirty.h"
@@ -93,21 +94,82 @@ int snapshot_create(struct vm *vm, const char *state, const char *mem, bool diff
 	return r;
 }
 
-enum uk_why snapshot_at_freeze(struct vm *vm)
+/* --- at the freeze point --- */
+
+static int save_asked(struct vm *vm)
 {
 	const struct snapshot_config *c = &vm->cfg->save;
 	char err[512];
 
-	if (!c->path)
-		return UK_WHY_NOTHING;
 	pthread_mutex_lock(&vm->lock);
 	int r = snapshot_create(vm, c->path, c->mem, false, err, sizeof err);
 	pthread_mutex_unlock(&vm->lock);
-	if (r) {
+	if (r)
 		log_err("snapshot: %s", err);
-		vm->exit_code = 2;
-	} else if (!c->run) {
-		vm->exit_code = 0;
+	return r;
+}
+
+/* The configurations of all copies, or NULL with a message. */
+static struct vm_config *copies(const struct vm_config *cfg, struct config_err *err)
+{
+	struct vm_config *c = calloc(cfg->fork.n, sizeof *c);
+
+	if (!c)
+		config_fail(err, "out of memory");
+	for (unsigned i = 0; c && i < cfg->fork.n; i++) {
+		if (fork_config_copy(&c[i], cfg, i + 1, err) == 0)
+			continue;
+		do
+			config_fini(&c[i]);
+		while (i-- > 0);
+		free(c);
+		return NULL;
 	}
+	return c;
+}
+
+static int fork_asked(struct vm *vm)
+{
+	const unsigned n = vm->cfg->fork.n;
+	struct vm_config *ptr[VM_FORK_MAX], *cfg;
+	pid_t pid[VM_FORK_MAX];
+	struct config_err err;
+	int fd;
+
+	cfg = copies(vm->cfg, &err);
+	if (!cfg) {
+		log_err("--fork: %s", err.text);
+		return -EINVAL;
+	}
+	for (unsigned i = 0; i < n; i++)
+		ptr[i] = &cfg[i];
+	pthread_mutex_lock(&vm->lock);
+	int r = vm_fork(vm, ptr, n, &fd, err.text, sizeof err.text);
+	pthread_mutex_unlock(&vm->lock);
+	r = r ? r : vm_fork_wait(fd, n, pid, err.text, sizeof err.text);
+	if (r)
+		log_err("--fork: %s", err.text);
+	for (unsigned i = 0; i < n; i++)
+		config_fini(&cfg[i]);
+	free(cfg);
+	return r;
+}
+
+enum uk_why snapshot_at_freeze(struct vm *vm)
+{
+	const struct vm_config *cfg = vm->cfg;
+	int r = 0;
+
+	if (vm->frozen || (!cfg->save.path && !cfg->fork.n))
+		return UK_WHY_NOTHING;
+	vm->frozen = true; /* once: a guest that freezes in a loop must not fill the disk */
+	if (cfg->save.path)
+		r = save_asked(vm);
+	if (!r && cfg->fork.n)
+		r = fork_asked(vm);
+	if (r)
+		vm->exit_code = 2;
+	else if (!cfg->fork.n && !cfg->save.run)
+		vm->exit_code = 0;
 	return UK_WHY_ORIGINAL;
 }

@@ -49,14 +49,21 @@ enum uk_why snapshot_at_freeze(struct vm *vm);
 void snapshot_request_done(struct vm *vm);
 
 /*
- * Live fork: n copies of the stopped VM, each a process of its own; cfg[i] says who copy i is
- * (config_inherit of vm->cfg, then re-bound like a restored VM's). Their memory is shared
- * copy-on-write with this VM's. Returns 0 in this process with ret_pids filled in, as soon as they
- * are on their way; a copy that cannot start says so on its standard error and exits with 2. In a
- * copy it returns 1: vm is the copy and vm->cfg its configuration; whatever else the process had
- * (API thread, sockets) is gone. -errno with a message: there are no copies.
+ * Live fork: n copies of the stopped VM, each a process of its own that shares memory copy-on-write
+ * with this one; nothing is written to disk. cfg[i] says who copy i is: config_inherit of vm->cfg,
+ * then re-bound and checked like a restored VM's. Returns 0 as soon as the memory is safe, so that
+ * this VM can go on, with *ret_fd for vm_fork_wait; or -errno with a message, and there are no
+ * copies. A copy never returns from here: it lives in vm->copy_main. What it needs is opened by it,
+ * but for the descriptors that its configuration names; all others of this process are closed in
+ * it.
  */
-int vm_fork(struct vm *vm, struct vm_config *const *cfg, unsigned n, pid_t *ret_pids, char *err,
+int vm_fork(struct vm *vm, struct vm_config *const *cfg, unsigned n, int *ret_fd, char *err,
 	    size_t errlen);
+/*
+ * Wait until each copy runs or has failed; ret_pids[i] is its process, or -errno. Any thread;
+ * closes fd. 0 when all run, else the first failure, with its message in err.
+ */
+int vm_fork_wait(int fd, unsigned n, pid_t *ret_pids, char *err, size_t errlen);
+#define VM_FORK_MAX 1024u
 
 #endif
