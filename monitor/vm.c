@@ -18,6 +18,7 @@
 #include "monitor/serve/serve.h"
 #include "monitor/signals.h"
 #include "monitor/snapshot/dirty.h"
+#include "monitor/snapshot/lazy.h"
 #include "monitor/snapshot/restore.h"
 #include "monitor/snapshot/rewind.h"
 #include "monitor/virtio/dev.h"
@@ -217,6 +218,7 @@ static int leave_behind(struct vm *vm)
 	signals_bind(NULL);
 	vm_rewind_free(vm);
 	dirty_free(vm);
+	lazy_leave(vm->lazy);
 	munmap(vm->run, vm->run_size);
 	return image_leave(&vm->image);
 }
@@ -286,6 +288,8 @@ void vm_destroy(struct vm *vm)
 	if (vm->gm.base)
 		munmap(vm->gm.base, vm->gm.size);
 	vm->gm.base = NULL;
+	lazy_stop(vm->lazy);
+	vm->lazy = NULL;
 	console_close(&vm->console);
 	pthread_mutex_destroy(&vm->lock);
 }

@@ -24,6 +24,7 @@ struct control;
 struct events;
 struct kvm_run;
 struct dirty;
+struct lazy;
 struct rewind;
 struct serve;
 struct snap_cpu;
@@ -77,11 +78,12 @@ struct vm {
 			     not */
 	bool frozen;	  /* --snapshot and --fork have had their freeze point */
 	void (*copy_main)(struct vm *vm); /* the life of a copy (vm_fork); ends the process */
-	struct vm_identity *identity;	  /* of a VM that is restored or copied, else NULL */
-	struct dirty *dirty;		  /* cfg->track_dirty only */
-	struct rewind *rewind;		  /* what it is put back to; NULL = nothing */
-	struct serve *serve;		  /* --serve; NULL = no */
-	unsigned crash_reports;		  /* printed so far */
+	struct lazy *lazy; /* serves memory that was not touched yet; NULL = all is there */
+	struct vm_identity *identity; /* of a VM that is restored or copied, else NULL */
+	struct dirty *dirty;	      /* cfg->track_dirty only */
+	struct rewind *rewind;	      /* what it is put back to; NULL = nothing */
+	struct serve *serve;	      /* --serve; NULL = no */
+	unsigned crash_reports;	      /* printed so far */
 
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */

@@ -123,7 +123,7 @@ int snap_files_memory(const struct snapshot *s, enum restore_verify verify, uint
 
 	if (r)
 		return r;
-	if (verify == VERIFY_COPY)
+	if (verify == VERIFY_COPY || verify == VERIFY_LAZY)
 		return memfile_load(s->mem, s->mem_path, &s->v, base, err, errlen);
 	/* Untouched since it was written: reading all of it again would find nothing. */
 	if (verify == VERIFY_FULL || (verify == VERIFY_AUTO && s->changed))

@@ -17,6 +17,7 @@
 #include "lib/log.h"
 #include "monitor/signals.h"
 #include "monitor/snapshot/cpu.h"
+#include "monitor/snapshot/lazy.h"
 #include "monitor/snapshot/snapshot.h"
 #include "monitor/snapshot/state.h"
 #include "monitor/vm.h"
@@ -135,7 +136,6 @@ int vm_fork(struct vm *vm, struct vm_config *const *cfg, unsigned n, int *ret_fd
 {
 	struct vm_state *st;
 	struct snap_cpu cpu;
-	uint64_t start = vm_now();
 	int fds[2], r = 0;
 
 	if (!n || n > VM_FORK_MAX) {
@@ -153,7 +153,10 @@ int vm_fork(struct vm *vm, struct vm_config *const *cfg, unsigned n, int *ret_fd
 		free(st);
 		return r;
 	}
+	uint64_t start = vm_now();
+
 	signal(SIGCHLD, SIG_IGN); /* the child, and orphans where we are PID 1 of a jail */
+	lazy_complete(vm->lazy);
 	console_drain(&vm->console, &vm->gm, vm->shared);
 	r = vm_state_save(vm, st, err, errlen);
 	r = r ? r : vcpu_features(vm, &cpu, err, errlen);

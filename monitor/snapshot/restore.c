@@ -15,15 +15,31 @@
 #include "monitor/snapshot/cpu.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/freeze.h"
+#include "monitor/snapshot/lazy.h"
 #include "monitor/virtio/net.h"
 #include "monitor/vm.h"
 
 #define MSR_TSC_DEADLINE  0x6e0u
 #define TSC_TOLERANCE_PPM 250u
 
+/* The way that was asked for, or the best that is possible where the choice is ours. */
 int restore_memory(struct vm *vm, char *err, size_t errlen)
 {
-	return snap_files_memory(vm->cfg->snap, vm->cfg->restore.verify, vm->gm.base, err, errlen);
+	const struct snapshot *s = vm->cfg->snap;
+	enum restore_verify verify = vm->cfg->restore.verify;
+	bool chosen = verify != VERIFY_AUTO;
+
+	if (!chosen && vm->cfg->restore.key)
+		verify = VERIFY_LAZY;
+	if (verify == VERIFY_LAZY && !s->base) {
+		int r = lazy_start(&vm->lazy, s, &vm->gm, err, errlen);
+
+		if (!r || chosen)
+			return r;
+	}
+	if (verify == VERIFY_LAZY)
+		verify = VERIFY_COPY; /* two layers, or not allowed to */
+	return snap_files_memory(s, verify, vm->gm.base, err, errlen);
 }
 
 static int check_tsc(struct vm *vm, uint64_t want_hz, char *err, size_t errlen)

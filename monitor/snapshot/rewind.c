@@ -185,7 +185,7 @@ static int cool(struct vm *vm, uint64_t word, uint64_t bits, char *err, size_t e
 
 		/* Only anonymous memory reads as zeroes after: no page of the image, and nothing of
 		 * a VM whose memory is a snapshot's file. */
-		if (page >= vm->layout.heap_start / GMEM_PAGE && !vm->cfg->snap)
+		if (page >= vm->layout.heap_start / GMEM_PAGE && !vm->cfg->rebind)
 			madvise(vm->gm.base + page * GMEM_PAGE, GMEM_PAGE, MADV_DONTNEED);
 	}
 	rw->m.cooled += (uint64_t)__builtin_popcountll(bits);

@@ -60,6 +60,18 @@ static void put_net(void)
 	close(fd);
 }
 
+/* A SYN goes out; who answers it is in the test's hands. */
+static void try_connect(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9)};
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
+	inet_pton(AF_INET, "10.0.0.1", &a.sin_addr);
+	if (s >= 0 && connect(s, (struct sockaddr *)&a, sizeof a) && errno == ECONNREFUSED)
+		printf("refused\n");
+	close(s);
+}
+
 static void on_restore(void *arg)
 {
 	(void)arg;
@@ -94,6 +106,8 @@ static void who(void)
 			exit(1);
 		}
 	put_net();
+	if (getenv("CLONE_TCP"))
+		try_connect();
 }
 
 static void tick(void)

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""check.py WHAT [N]: snapshots, clones and forks of the guest beside it, by the monitor's command line.
+
+Runs inside a lane (tests/guest/run.py): O is the build folder, IMAGE the guest, WORK a folder of our own, SLOW the
+lane's factor. A clone's network is a socket of ours: we are its only neighbour and see its first SYN.
+"""
+
+import concurrent.futures
+import os
+import re
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+MONITOR = os.path.join(os.environ.get("O", "build"), "bin", "mayfly-monitor")
+IMAGE = os.environ.get("IMAGE", "build/guests/snap")
+WORK = os.environ.get("WORK", "/var/tmp/snap")
+PATIENCE = 60 * float(os.environ.get("SLOW", "1"))
+STATE = f"{WORK}/vm"
+NET = ["--net", "id=eth0,fd={fd}"]
+BOOT = "mayfly.ip=10.0.0.2/24 mayfly.gw=10.0.0.1 -- who"
+
+
+def run(args, status=0, pass_fds=()):
+    """Output of the monitor, which has to end with that status."""
+    r = subprocess.run([MONITOR] + args, capture_output=True, text=True, timeout=PATIENCE, pass_fds=pass_fds, check=False)
+    if r.returncode != status:
+        sys.exit(f"{args}: status {r.returncode}, not {status}\n{r.stdout}{r.stderr}")
+    return r.stdout + r.stderr
+
+
+def must(text, pattern):
+    m = re.search(pattern, text, re.M)
+    if not m:
+        sys.exit(f"no /{pattern}/ in:\n{text}")
+    return m.group(1) if m.groups() else m.group(0)
+
+
+def net_args(fd):
+    return [a.format(fd=fd) for a in NET]
+
+
+def take(*more):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        return run(
+            ["--kernel", IMAGE, "--mem", "16M", "--cmdline", BOOT, "--snapshot", f"path={STATE}"]
+            + net_args(theirs.fileno())
+            + list(more),
+            pass_fds=[theirs.fileno()],
+        )
+
+
+# --- a neighbour on the wire ---
+
+
+def arp_reply(frame):
+    mac, ip, want = frame[22:28], frame[28:32], frame[38:42]
+    me = b"\x02\0\0\0\0\1"
+    return mac + me + b"\x08\x06" + frame[14:20] + b"\0\2" + me + want + mac + ip
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def reset_of(frame):
+    """The RST that refuses a SYN."""
+    ip, tcp = frame[14:34], frame[34:54]
+    src, dst = ip[12:16], ip[16:20]
+    sport, dport, seq = struct.unpack("!HHI", tcp[:8])
+    seg = struct.pack("!HHIIBBHHH", dport, sport, 0, (seq + 1) & 0xFFFFFFFF, 0x50, 0x14, 0, 0, 0)
+    seg = seg[:16] + struct.pack("!H", checksum(dst + src + b"\0\6" + struct.pack("!H", 20) + seg)) + seg[18:]
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, 6, 0) + dst + src
+    head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+    return frame[6:12] + frame[:6] + b"\x08\0" + head + seg
+
+
+def serve_wire(sock, proc):
+    """Answers ARP, refuses connections; the sequence number of the first SYN, when the guest has ended."""
+    seq, end = None, time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if not select.select([sock], [], [], 0.05)[0]:
+            if proc.poll() is not None:
+                return seq
+            continue
+        frame = sock.recv(65536)
+        if not frame:
+            return seq
+        kind = frame[12:14]
+        if kind == b"\x08\x06" and frame[20:22] == b"\0\1" and frame[38:42] == b"\x0a\0\0\1":
+            sock.send(arp_reply(frame))
+        elif kind == b"\x08\0" and frame[23] == 6 and frame[47] & 0x12 == 2:
+            seq = struct.unpack("!I", frame[38:42])[0]
+            sock.send(reset_of(frame))
+    proc.kill()
+    sys.exit("a clone did not end")
+
+
+def clone(i):
+    """Everything that has to be this clone's own."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ip = f"10.0.{1 + i // 200}.{1 + i % 200}"
+    argv = [MONITOR, "--restore", f"path={STATE}", "--hostname", f"clone-{i}", "--env", "CLONE_TCP=1"]
+    argv += ["--env", f"CLONE_NR={i}", "--net", f"fd={theirs.fileno()},ip={ip}/16"]
+    with ours, theirs, subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=[theirs.fileno()]
+    ) as proc:
+        theirs.close()
+        seq = serve_wire(ours, proc)
+        out = proc.stdout.read()
+    if proc.returncode:
+        sys.exit(f"clone {i}: status {proc.returncode}\n{out}")
+    for want in ("why 2", "told 1", f"hostname clone-{i}", f"env CLONE_NR={i}", f"ip {ip}", "refused"):
+        must(out, f"^{re.escape(want)}$")
+    if seq is None:
+        sys.exit(f"clone {i} sent no SYN\n{out}")
+    return {
+        "random": must(out, r"^random (\w+)"),
+        "generation": must(out, r"^generation (\w+)"),
+        "mac": must(out, r"^mac (\w+)"),
+        "isn": seq,
+    }
+
+
+def check_clone(n=20):
+    take()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        clones = list(pool.map(clone, range(int(n))))
+    for key in ("random", "generation", "mac", "isn"):
+        values = [c[key] for c in clones]
+        if len(set(values)) != len(values):
+            sys.exit(f"two clones of {n} have the same {key}")
+    print(f"{n} clones, no two alike")
+
+
+def check_refused(_=None):
+    """What is not as it was is not restored, and the message says what and where."""
+    take()
+    fd = ["--net", "user"]
+
+    def refuse(pattern, *more, state=STATE):
+        must(run(["--restore", f"path={state}", *more], status=2), pattern)
+
+    refuse("its host side has to be given anew")
+    refuse("is part of the snapshot", *fd, "--mem", "32M")
+    refuse("has no net 'eth7'; it has eth0", "--net", "id=eth7,user")
+    refuse("no disk that could be re-bound", *fd, "--block", "path=/dev/null")
+    data = open(STATE, "rb").read()
+
+    def with_state(new, pattern):
+        with open(STATE, "wb") as f:
+            f.write(new)
+        refuse(pattern, *fd)
+
+    with_state(data[:-8], "is truncated")
+    with_state(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:], "checksum does not match")
+    with_state(data[:8] + b"\x09" + data[9:], "format version 9")
+    with_state(b"\x7fELF" + data[4:], "is not the state file")
+    with_state(data, "mem: was altered") if touch_memory() else None
+    os.truncate(f"{STATE}.mem", 4096)
+    with_state(data, "is truncated")
+    os.unlink(f"{STATE}.mem")
+    refuse("No such file", *fd)
+
+
+def touch_memory():
+    with open(f"{STATE}.mem", "r+b") as f:
+        f.seek(0x1000)
+        b = f.read(1)
+        f.seek(0x1000)
+        f.write(bytes([b[0] ^ 1]))
+    return True
+
+
+def openssl(*args):
+    subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=PATIENCE)
+
+
+def check_signed(_=None):
+    run(["--kernel", IMAGE, "--mem", "16M", "--snapshot", f"path={STATE}", "--cmdline", "-- who"])
+    key, pub, other = f"{WORK}/key.pem", f"{WORK}/key.pub", f"{WORK}/other.pem"
+    for k in (key, other):
+        openssl("genpkey", "-algorithm", "ed25519", "-out", k)
+    openssl("pkey", "-in", key, "-pubout", "-outform", "DER", "-out", pub)
+    restore = ["--restore", f"path={STATE},key={pub}"]
+    must(run(restore, status=2), r"vm\.sig: No such file")
+    openssl("pkeyutl", "-sign", "-inkey", other, "-rawin", "-in", STATE, "-out", f"{STATE}.sig")
+    must(run(restore, status=2), "is not the signature of this snapshot")
+    openssl("pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", STATE, "-out", f"{STATE}.sig")
+    for mode in ("auto", "copy", "lazy"):
+        must(run([restore[0], f"{restore[1]},verify={mode}"]), "^why 2$")
+    must(run([restore[0], f"{restore[1]},verify=none"], status=2), "verify=none does not go with key")
+    touch_memory()
+    must(run([restore[0], f"{restore[1]},verify=copy"], status=2), "mem: was altered")
+    out = run([restore[0], f"{restore[1]},verify=lazy"], status=2)
+    must(out, "was altered")
+
+
+def check_fork(_=None):
+    args = ["--kernel", IMAGE, "--mem", "16M", "--cmdline", "-- who", "--metrics", f"{WORK}/m"]
+    for idle in ("exit", "hlt"):
+        args += ["--idle", idle] if idle == "hlt" else []
+        out = run(args + ["--fork", f"n=3,console={WORK}/{idle}.%d,hostname=copy-%d,metrics={WORK}/{idle}.m.%d"])
+        must(out, "^why 1$")
+        must(open(f"{WORK}/m").read(), '"forks": 1')
+        seen = {must(out, r"^random (\w+)")}
+        for i in (1, 2, 3):
+            wait_for(f"{WORK}/{idle}.m.{i}", "exits")
+            copy = open(f"{WORK}/{idle}.{i}").read()
+            must(copy, "^why 2$")
+            must(copy, "^told 1$")
+            must(copy, f"^hostname copy-{i}$")
+            seen.add(must(copy, r"^random (\w+)"))
+        if len(seen) != 4:
+            sys.exit("two copies drew the same random number")
+    must(run(args[:-2] + ["--fork", "n=1,tap=x"], status=2), "has no network interface")
+
+
+def wait_for(path, text):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if os.path.exists(path) and text in open(path).read():
+            return
+        time.sleep(0.01)
+    sys.exit(f"{path} never came")
+
+
+def main():
+    os.makedirs(WORK, exist_ok=True)
+    checks = {name[6:]: fn for name, fn in globals().items() if name.startswith("check_")}
+    checks[sys.argv[1]](*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
