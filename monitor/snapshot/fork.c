@@ -113,8 +113,14 @@ static void make_copies(struct vm *vm, struct vm_config *const *cfg, unsigned n,
 
 static int check_config(const struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
 {
+	struct config_err why;
+
 	if (cfg->nblk != vm->cfg->nblk || cfg->nnet != vm->cfg->nnet || cfg->mem != vm->cfg->mem) {
 		snprintf(err, errlen, "a copy has the devices and the memory of its original");
+		return -EINVAL;
+	}
+	if (config_check(cfg, &why)) {
+		snprintf(err, errlen, "%s", why.text);
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < cfg->nblk; i++) {
