@@ -9,6 +9,7 @@
 #include "monitor/signals.h"
 #include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/freeze.h"
+#include "monitor/snapshot/wset.h"
 #include "monitor/vm.h"
 
 /*
@@ -24,6 +25,8 @@ static void ctl_idle(struct vm *vm, uint64_t deadline_ns)
 		events_marks(vm->events, vm);
 	if (!vm->boot_reported && vm->cfg->boot_timer)
 		report_boot(vm, false);
+	if (vm->wset)
+		wset_idle(vm);
 	vm_devices_wait(vm, vm_host_deadline(vm, deadline_ns));
 }
 

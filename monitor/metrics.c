@@ -40,10 +40,11 @@ struct counter {
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static const struct counter vm_exits[] = {
-	VM(exits),	    VM(exits_mmio),	 VM(exits_io),	VM(exits_intr),	     VM(exits_hlt),
-	VM(exits_shutdown), VM(exits_other),	 VM(ctl_idle),	VM(ctl_console),     VM(ctl_exit),
-	VM(ctl_crash),	    VM(virtio_mmio),	 VM(doorbells), VM(ioeventfd_kicks), VM(irqs),
-	VM(console_bytes),  VM(console_dropped), VM(forks),	VM(fork_pause_ns),
+	VM(exits),	     VM(exits_mmio),	  VM(exits_io),	   VM(exits_intr),
+	VM(exits_hlt),	     VM(exits_shutdown),  VM(exits_other), VM(ctl_idle),
+	VM(ctl_console),     VM(ctl_exit),	  VM(ctl_crash),   VM(virtio_mmio),
+	VM(doorbells),	     VM(ioeventfd_kicks), VM(irqs),	   VM(console_bytes),
+	VM(console_dropped), VM(prefetched),	  VM(forks),	   VM(fork_pause_ns),
 };
 static const struct counter vm_times[] = {
 	VM(t_start),	   VM(t_config),     VM(t_kvm),		 VM(t_image), VM(t_enter),

@@ -52,6 +52,7 @@ struct vm_metrics {
 	uint64_t ioeventfd_kicks,
 		irqs; /* IDLE_HLT: kicks seen by the I/O thread; interrupts injected */
 	uint64_t console_bytes, console_dropped;
+	uint64_t prefetched; /* pages of the working set that were loaded at the restore */
 	uint64_t forks, fork_pause_ns; /* the last one's: how long the VM stood still */
 	/* monitor stages, CLOCK_MONOTONIC ns; 0 = not reached. Order of time. */
 	uint64_t t_start, t_config, t_kvm, t_image, t_enter, t_guest_entry, t_guest_main,

@@ -20,6 +20,7 @@
 #include "monitor/snapshot/dirty.h"
 #include "monitor/snapshot/lazy.h"
 #include "monitor/snapshot/restore.h"
+#include "monitor/snapshot/wset.h"
 #include "monitor/snapshot/rewind.h"
 #include "monitor/virtio/dev.h"
 
@@ -218,6 +219,7 @@ static int leave_behind(struct vm *vm)
 	signals_bind(NULL);
 	vm_rewind_free(vm);
 	dirty_free(vm);
+	wset_free(vm);
 	lazy_leave(vm->lazy);
 	munmap(vm->run, vm->run_size);
 	return image_leave(&vm->image);
@@ -278,6 +280,7 @@ void vm_destroy(struct vm *vm)
 	serve_close(vm);
 	vm_rewind_free(vm);
 	dirty_free(vm);
+	wset_free(vm);
 	free(vm->identity);
 	vm->identity = NULL;
 	close_fd(&vm->vcpu);
@@ -461,6 +464,7 @@ int vm_run(struct vm *vm)
 			serve_failed(vm, 500); /* one request's end need not be ours */
 	}
 	vm->m.t_exit = vm_now();
+	wset_done(vm);
 	control_ended(vm);
 	console_drain(&vm->console, &vm->gm, vm->shared);
 	vm_io_stop(vm);

@@ -25,6 +25,7 @@ struct events;
 struct kvm_run;
 struct dirty;
 struct lazy;
+struct wset;
 struct rewind;
 struct serve;
 struct snap_cpu;
@@ -78,6 +79,7 @@ struct vm {
 			     not */
 	bool frozen;	  /* --snapshot and --fork have had their freeze point */
 	void (*copy_main)(struct vm *vm); /* the life of a copy (vm_fork); ends the process */
+	struct wset *wset;		  /* the working set is being recorded; NULL = no */
 	struct lazy *lazy; /* serves memory that was not touched yet; NULL = all is there */
 	struct vm_identity *identity; /* of a VM that is restored or copied, else NULL */
 	struct dirty *dirty;	      /* cfg->track_dirty only */

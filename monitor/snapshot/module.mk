@@ -18,6 +18,8 @@ MONITOR_SRCS += monitor/snapshot/dirty.c
 MONITOR_SRCS += monitor/snapshot/lazy.c
 MONITOR_SRCS += monitor/snapshot/restore.c
 MONITOR_SRCS += monitor/snapshot/snapshot.c
+MONITOR_SRCS += monitor/snapshot/wset.c
+MONITOR_SRCS += monitor/snapshot/wset_file.c
 MONITOR_SRCS += monitor/snapshot/clock.c
 MONITOR_SRCS += monitor/snapshot/fork.c
 MONITOR_SRCS += monitor/snapshot/freeze.c
@@ -28,12 +30,16 @@ UNIT_TESTS += test_snap_files
 test_snap_files_SRCS = tests/unit/test_snap_files.c tests/unit/snap.c $(SNAP_FILE_SRCS)
 test_snap_files_LIBS = -lsodium
 
+UNIT_TESTS += test_snap_parts
+test_snap_parts_SRCS = tests/unit/test_snap_parts.c monitor/snapshot/cpu.c monitor/snapshot/newfile.c monitor/snapshot/wset_file.c
+test_snap_parts_LIBS = -lsodium
+
 UNIT_TESTS += test_snap_crash
 test_snap_crash_SRCS = tests/unit/test_snap_crash.c tests/unit/snap.c $(SNAP_FILE_SRCS)
 test_snap_crash_LIBS = -lsodium
 
 FUZZERS += fuzz_snap
-fuzz_snap_SRCS = tests/fuzz/fuzz_snap.c monitor/snapshot/state_check.c monitor/snapshot/store.c
+fuzz_snap_SRCS = tests/fuzz/fuzz_snap.c monitor/snapshot/newfile.c monitor/snapshot/wset_file.c monitor/snapshot/state_check.c monitor/snapshot/store.c
 fuzz_snap_LIBS = -lsodium
 
 GUESTS += snap

@@ -16,6 +16,7 @@
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/freeze.h"
 #include "monitor/snapshot/lazy.h"
+#include "monitor/snapshot/wset.h"
 #include "monitor/virtio/net.h"
 #include "monitor/vm.h"
 
@@ -39,7 +40,11 @@ int restore_memory(struct vm *vm, char *err, size_t errlen)
 	}
 	if (verify == VERIFY_LAZY)
 		verify = VERIFY_COPY; /* two layers, or not allowed to */
-	return snap_files_memory(s, verify, vm->gm.base, err, errlen);
+	int r = snap_files_memory(s, verify, vm->gm.base, err, errlen);
+
+	if (!r && verify != VERIFY_COPY)
+		wset_begin(vm);
+	return r;
 }
 
 static int check_tsc(struct vm *vm, uint64_t want_hz, char *err, size_t errlen)

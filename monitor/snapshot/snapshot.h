@@ -44,10 +44,6 @@ void snapshot_close(struct snapshot *snap); /* accepts NULL */
  */
 enum uk_why snapshot_at_freeze(struct vm *vm);
 
-/* The working set is complete: the first request after the restore has been answered. Cheap when
- * nothing is recorded. */
-void snapshot_request_done(struct vm *vm);
-
 /*
  * Live fork: n copies of the stopped VM, each a process of its own that shares memory copy-on-write
  * with this one; nothing is written to disk. cfg[i] says who copy i is: config_inherit of vm->cfg,

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/snapshot/hash.h"
 #include "monitor/snapshot/store.h"
+#include "monitor/snapshot/wset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -37,6 +39,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memcpy(buf, data + 1, n);
 	if (data[0] & 1)
 		snap_seal(buf, n);
+	if (data[0] & 2 && n >= sizeof(struct wset_head))
+		snap_hash(((struct wset_head *)buf)->checksum,
+			  (uint8_t *)buf + sizeof(struct wset_head), n - sizeof(struct wset_head));
+	uint32_t nruns = 0;
+	const uint8_t *id = n >= sizeof(struct wset_head) ? ((struct wset_head *)buf)->id : NULL;
+	const struct wset_run *run = id ? wset_decode(buf, n, id, 4096, &nruns) : NULL;
+
+	for (uint32_t i = 0; run && i < nruns; i++)
+		if ((run[i].count & ~WSET_WRITTEN) > 4096 - run[i].first)
+			abort();
 	if (!snap_decode(buf, n, &v, err, sizeof err)) {
 		sink = sum(v.head, sizeof *v.head) + sum(v.state, sizeof *v.state) +
 		       sum(v.cpu, sizeof *v.cpu) + strlen(v.config) +

@@ -203,6 +203,30 @@ def check_signed(_=None):
     must(out, "was altered")
 
 
+def check_wset(_=None):
+    """The first restored VM writes down what it touched; the next has it before it runs."""
+    run(["--kernel", IMAGE, "--mem", "64M", "--snapshot", f"path={STATE}", "--cmdline", "-- who"])
+    restore = ["--restore", f"path={STATE}", "--metrics", f"{WORK}/m"]
+    pages = []
+    for _i in range(2):
+        run(restore)
+        pages.append(int(must(open(f"{WORK}/m").read(), r'"prefetched": (\d+)')))
+    if pages[0] or not 16 < pages[1] < 8192:
+        sys.exit(f"pages loaded ahead, first and second time: {pages}")
+    before = os.stat(f"{STATE}.ws").st_mtime_ns
+    run(["--restore", f"path={STATE},prefetch=off", "--metrics", f"{WORK}/m"])
+    must(open(f"{WORK}/m").read(), r'"prefetched": 0')
+    with open(f"{STATE}.ws", "r+b") as f:
+        f.write(b"x")  # a hint and no more: damage is repaired
+    for want in ("0", str(pages[1])):
+        must(run(restore), "^why 2$")
+        got = must(open(f"{WORK}/m").read(), r'"prefetched": (\d+)')
+        if (got == "0") != (want == "0"):
+            sys.exit(f"with a damaged working set: {got} pages, not {want}")
+    if os.stat(f"{STATE}.ws").st_mtime_ns == before:
+        sys.exit("the damaged working set was not replaced")
+
+
 def check_fork(_=None):
     args = ["--kernel", IMAGE, "--mem", "16M", "--cmdline", "-- who", "--metrics", f"{WORK}/m"]
     for idle in ("exit", "hlt"):

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wset.c: see wset.h. What was touched is read from /proc/self/pagemap, which needs no privilege
+ * for presence and kind of a page; where there is no /proc (in the jail) nothing is recorded.
+ * Source: admin-guide/mm/pagemap.rst.
+ */
+#include "monitor/snapshot/wset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mman.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "monitor/snapshot/files.h"
+#include "monitor/snapshot/newfile.h"
+#include "monitor/virtio/net.h"
+#include "monitor/vm.h"
+#include "monitor/snapshot/wset_file.h"
+
+#define REQUEST_NS UINT64_C(100000000) /* a first request is over so long after its first frame */
+#define PM_PRESENT (UINT64_C(1) << 63)
+#define PM_SWAPPED (UINT64_C(1) << 62)
+#define PM_FILE	   (UINT64_C(1) << 61)
+#define PM_BATCH   4096u
+
+struct wset {
+	char path[PATH_MAX];
+	uint64_t first_frame; /* when one had arrived, 0 = none yet */
+};
+
+/* --- loading --- */
+
+/* The disk learns of all of it before anything waits for the first piece. */
+static void announce(const struct snapshot *s, const struct wset_run *run, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		posix_fadvise(s->mem, (off_t)run[i].first * SNAP_PAGE,
+			      (off_t)(run[i].count & ~WSET_WRITTEN) * SNAP_PAGE,
+			      POSIX_FADV_WILLNEED);
+}
+
+static void load(struct vm *vm, const struct wset_run *run, uint32_t n)
+{
+	announce(vm->cfg->snap, run, n);
+	for (uint32_t i = 0; i < n; i++) {
+		bool written = run[i].count & WSET_WRITTEN;
+
+		/* Before Linux 5.14 this is EINVAL, and pages come as they are touched. */
+		if (madvise(vm->gm.base + (uint64_t)run[i].first * SNAP_PAGE,
+			    (size_t)(run[i].count & ~WSET_WRITTEN) * SNAP_PAGE,
+			    written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) &&
+		    errno == EINVAL)
+			return;
+		vm->m.prefetched += run[i].count & ~WSET_WRITTEN;
+	}
+}
+
+/* False when there is no file yet, or none that we understand: it is to be made. */
+static bool load_file(struct vm *vm, const char *path)
+{
+	const struct snap_view *v = &vm->cfg->snap->v;
+	const struct wset_run *run;
+	char err[PATH_MAX + 64];
+	uint32_t n;
+	size_t len;
+	void *buf;
+
+	if (access(path, F_OK) || snap_read(path, SNAP_STATE_MAX * 2, &buf, &len, err, sizeof err))
+		return false;
+	run = wset_decode(buf, len, v->head->id, v->npages, &n);
+	if (run)
+		load(vm, run, n);
+	free(buf);
+	return run != NULL;
+}
+
+void wset_begin(struct vm *vm)
+{
+	struct wset *w;
+
+	/* A VM that serves requests has all of its memory looked at before the first one. */
+	if (vm->cfg->restore.no_prefetch || vm->lazy || vm->cfg->snap->base || vm->serve)
+		return;
+	w = malloc(sizeof *w);
+	if (!w)
+		return;
+	w->first_frame = 0;
+	if ((size_t)snprintf(w->path, sizeof w->path, "%s.ws", vm->cfg->restore.path) <
+		    sizeof w->path &&
+	    !load_file(vm, w->path))
+		vm->wset = w;
+	else
+		free(w);
+}
+
+/* --- recording --- */
+
+/* Runs of touched pages in memory of the caller's; how many. */
+static uint32_t find_runs(int pagemap, const struct vm *vm, struct wset_run *run, uint32_t max)
+{
+	uint64_t npages = vm->gm.size / SNAP_PAGE, at = (uint64_t)vm->gm.base / SNAP_PAGE;
+	uint64_t entry[PM_BATCH];
+	uint32_t n = 0;
+
+	for (uint64_t p = 0; p < npages; p += PM_BATCH) {
+		uint64_t want = npages - p < PM_BATCH ? npages - p : PM_BATCH;
+
+		if (pread(pagemap, entry, want * 8, (off_t)((at + p) * 8)) != (ssize_t)(want * 8))
+			return 0;
+		for (uint64_t i = 0; i < want; i++) {
+			uint32_t kind = entry[i] & PM_FILE ? 0 : WSET_WRITTEN;
+			struct wset_run *last = n ? &run[n - 1] : NULL;
+
+			if (!(entry[i] & (PM_PRESENT | PM_SWAPPED)))
+				continue;
+			if (last && (last->count & WSET_WRITTEN) == kind &&
+			    last->first + (last->count & ~WSET_WRITTEN) == p + i) {
+				last->count++;
+				continue;
+			}
+			if (n == max)
+				return n;
+			run[n++] = (struct wset_run){(uint32_t)(p + i), 1 | kind};
+		}
+	}
+	return n;
+}
+
+static void record(struct vm *vm, const char *path)
+{
+	const uint32_t max = 65536;
+	struct wset_run *run = calloc(max, sizeof *run);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint32_t n = run && pagemap >= 0 ? find_runs(pagemap, vm, run, max) : 0;
+
+	if (n)
+		(void)wset_write(path, vm->cfg->snap->v.head->id, run, n); /* a hint */
+	if (pagemap >= 0)
+		close(pagemap);
+	free(run);
+}
+
+void wset_done(struct vm *vm)
+{
+	if (!vm->wset)
+		return;
+	record(vm, vm->wset->path);
+	wset_free(vm);
+}
+
+void wset_idle(struct vm *vm)
+{
+	struct wset *w = vm->wset;
+	uint64_t now = vm_now(), rx = 0;
+
+	if (!w)
+		return;
+	if (w->first_frame) {
+		if (now - w->first_frame >= REQUEST_NS)
+			wset_done(vm);
+		return;
+	}
+	for (unsigned i = vm->cfg->nblk; i < vm->nslots; i++)
+		rx += vnet_metrics(vm->slot[i].dev)->rx_frames;
+	if (rx)
+		w->first_frame = now;
+}
+
+void wset_free(struct vm *vm)
+{
+	free(vm->wset);
+	vm->wset = NULL;
+}
