@@ -24,3 +24,4 @@ pie_GLDFLAGS := -static-pie
 GUESTS += crash
 GUESTS += linger
 GUESTS += rewound
+GUESTS += api
