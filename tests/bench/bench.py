@@ -28,6 +28,7 @@ GOALS = (
     ("boot.hello", "at most 1.5 times the KVM floor", lambda o, v: o <= 1.5 * v["kvm_floor"]),
     ("boot.hello", "at most 5 times /bin/true", lambda o, v: o <= 5 * v["spawn_true"]),
     ("boot.hello", "ten times faster than QEMU", lambda o, v: 10 * o <= v["qemu_microvm"]),
+    ("api.start", "at most 1.2 times the command line", lambda o, v: o <= 1.2 * v["command_line"]),
     ("rewind.16", "at most 0.25 of /bin/true", lambda o, v: o <= 0.25 * v["spawn_true"]),
     ("rewind.64", "at most 0.35 of /bin/true", lambda o, v: o <= 0.35 * v["spawn_true"]),
     ("request.rewound.p50", "at most one /bin/true", lambda o, v: o <= v["spawn_true"]),
@@ -100,13 +101,13 @@ def even_lane(build):
 
 
 def measure(args):
-    import bench_blk, bench_boot, bench_http, bench_jail, bench_mem, bench_rewind  # noqa: E401
+    import bench_api, bench_blk, bench_boot, bench_http, bench_jail, bench_mem, bench_rewind  # noqa: E401
 
     host = host_info()
     print("host " + ", ".join(f"{k} {v}" for k, v in host.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as work:
         b = Bench(even_lane(args.build) if in_hw_lane() else args.build, args.rounds, args.rows.replace(",", " ").split(), work)
-        for part in (bench_boot.boot, bench_jail.jail, bench_rewind.rewind_all, bench_mem.mem, bench_http.http, bench_blk.blk):
+        for part in (bench_boot.boot, bench_api.api, bench_jail.jail, bench_rewind.rewind_all, bench_mem.mem, bench_http.http, bench_blk.blk):
             try:
                 part(b)
             except Failed as e:
