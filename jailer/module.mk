@@ -32,7 +32,7 @@ mayfly-jailer_LINK = musl
 HOST_PROGS += mayfly-jailer
 
 # --- tests: programs for inside ($(O)/jail), and the scripts that put them there, as root ----------------------
-JAIL_PROGS = $(O)/jail/probe $(O)/jail/escape
+JAIL_PROGS = $(O)/jail/probe $(O)/jail/escape $(O)/jail/tenant
 JAIL_CFLAGS = -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -include lib/banned.h
 ESCAPE_SRCS += tests/jail/escape.c
 ESCAPE_SRCS += tests/jail/escape_file.c
@@ -44,7 +44,7 @@ $(O)/jail/escape: $(ESCAPE_SRCS) tests/jail/escape.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(JAIL_CFLAGS) -static-pie $(ESCAPE_SRCS) -o $@
-$(O)/jail/probe: tests/jail/probe.c
+$(O)/jail/probe $(O)/jail/tenant: $(O)/jail/%: tests/jail/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(JAIL_CFLAGS) -static-pie $< -o $@
