@@ -10,7 +10,7 @@ check-build: all $$(UNIT_BINS) $$(FUZZ_BINS) hw-lane
 check-now: check-build
 	$(Q)tests/check.py '$(MAKE)' $(CHECKS)
 check-hw-now: all hw-lane
-	$(Q)tests/check.py '$(MAKE)' check-hw-full check-hw-qemu
+	$(Q)tests/check.py '$(MAKE)' check-hw-full check-hw-qemu check-hw-jail
 hw-lane: $(HW_LANE)
 $(HW_LANE): $(wildcard tests/lanes/*.c tests/lanes/hw-*)
 	$(call say,HWLANE,$@)
@@ -42,7 +42,10 @@ check-kvm: all
 	$(Q)$(GUEST_RUN) kvm
 	$(Q)$(GUEST_RUN) kvm --jailed
 	$(Q)$(GUEST_RUN) kvm-qemu
-.PHONY: check-hw-full check-hw-qemu
+.PHONY: check-hw-full check-hw-qemu check-hw-jail
+# Escapes, options and ends of jails on cgroup v2, with the Landlock of another kernel.
+check-hw-jail: all hw-lane
+	$(Q)tests/lanes/hw-run.sh -t 2400 'tests/jail/run.sh $(O)'
 check-hw-full: all hw-lane
 	$(Q)$(GUEST_RUN) hw
 	$(Q)$(GUEST_RUN) hw --jailed

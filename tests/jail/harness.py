@@ -54,8 +54,8 @@ def controller(name):
 class World:
     """A directory of root's with copies of the programs, and room for what a test needs."""
 
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="jail-test.", dir="/tmp")
+    def __init__(self, where="/tmp"):
+        self.dir = tempfile.mkdtemp(prefix="jail-test.", dir=where)
         os.chmod(self.dir, 0o755)
         self.base = self.path("base")
         os.mkdir(self.base, 0o700)

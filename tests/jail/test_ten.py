@@ -171,7 +171,7 @@ def worked(tenants, when):
 
 
 def main():
-    w = World()
+    w = World("/var/tmp")  # a disk, where there is one
     w.tenant = w.program("tenant", 0o755)
     tenants = [Tenant(w, i) for i in range(N)]
     try:
