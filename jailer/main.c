@@ -12,6 +12,7 @@
 #include "jailer/apply.h"
 #include "jailer/netns.h"
 #include "jailer/plan.h"
+#include "jailer/pool.h"
 #include "jailer/reap.h"
 #include "jailer/record.h"
 #include "lib/log.h"
@@ -121,21 +122,40 @@ static int answer(struct errtext *err)
 	return fflush(stdout) ? errtext_set(err, -EIO, "standard output: %s", strerror(errno)) : 0;
 }
 
-static int prepare(struct errtext *err)
+static int prepare(const struct jail_opts *o, struct errtext *err)
 {
 	int r = host_read(&host, err);
 
 	if (r == 0)
-		r = plan_make(&plan, &opts, &host, err);
+		r = plan_make(&plan, o, &host, err);
 	if (r < 0)
 		return r;
-	if (!opts.dry_run) {
+	if (!o->dry_run) {
 		for (unsigned i = 0; i < plan.nwarnings; i++)
 			log_warn("%s", plan.warnings[i]);
 		return 0;
 	}
-	r = plan_print(&plan, opts.json, stdout);
+	r = plan_print(&plan, o->json, stdout);
 	return r < 0 ? errtext_set(err, r, "standard output: %s", strerror(-r)) : 0;
+}
+
+/* One jail of a pool, in a process of its own. */
+static int start_pooled(const struct jail_opts *o)
+{
+	struct errtext err;
+
+	if (plan_make(&plan, o, &host, &err) < 0) {
+		log_err("%s", err.text);
+		return 2;
+	}
+	return run(-1);
+}
+
+static int start(void)
+{
+	if (opts.pool)
+		return pool_serve(&opts, &host, start_pooled);
+	return opts.daemonize || opts.new_pid_ns ? run_behind() : run(-1);
 }
 
 int main(int argc, char *argv[])
@@ -153,8 +173,8 @@ int main(int argc, char *argv[])
 		r = answer(&err);
 	else if (r == 0) {
 		log_init("mayfly-jailer", opts.id);
-		begin_ahead(opts.daemonize || opts.new_pid_ns);
-		r = prepare(&err);
+		begin_ahead(opts.daemonize || opts.new_pid_ns || opts.pool);
+		r = prepare(&opts, &err);
 	}
 	if (r < 0) {
 		log_err("%s", err.text);
@@ -162,5 +182,5 @@ int main(int argc, char *argv[])
 	}
 	if (only_answer || opts.dry_run)
 		return 0;
-	return opts.daemonize || opts.new_pid_ns ? run_behind() : run(-1);
+	return start();
 }

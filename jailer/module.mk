@@ -15,6 +15,7 @@ JAILER_SRCS += jailer/opts.c
 JAILER_SRCS += jailer/path.c
 JAILER_SRCS += jailer/plan.c
 JAILER_SRCS += jailer/plan_print.c
+JAILER_SRCS += jailer/pool.c
 JAILER_SRCS += jailer/reap.c
 JAILER_SRCS += jailer/record.c
 JAILER_SRCS += jailer/rlimit.c
@@ -32,7 +33,7 @@ mayfly-jailer_LINK = musl
 HOST_PROGS += mayfly-jailer
 
 # --- tests: programs for inside ($(O)/jail), and the scripts that put them there, as root ----------------------
-JAIL_PROGS = $(O)/jail/probe $(O)/jail/escape $(O)/jail/tenant
+JAIL_PROGS = $(O)/jail/probe $(O)/jail/escape $(O)/jail/standin $(O)/jail/tenant
 JAIL_CFLAGS = -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -include lib/banned.h
 ESCAPE_SRCS += tests/jail/escape.c
 ESCAPE_SRCS += tests/jail/escape_file.c
@@ -44,15 +45,15 @@ $(O)/jail/escape: $(ESCAPE_SRCS) tests/jail/escape.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(JAIL_CFLAGS) -static-pie $(ESCAPE_SRCS) -o $@
-$(O)/jail/probe $(O)/jail/tenant: $(O)/jail/%: tests/jail/%.c
+$(O)/jail/probe $(O)/jail/standin $(O)/jail/tenant: $(O)/jail/%: tests/jail/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(JAIL_CFLAGS) -static-pie $< -o $@
-$(O)/jail/bench: tests/jail/bench.c
+$(O)/jail/bench $(O)/jail/bench_pool: $(O)/jail/%: tests/jail/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(JAIL_CFLAGS) $< -o $@
-ALL += $(JAIL_PROGS) $(O)/jail/bench
+ALL += $(JAIL_PROGS) $(O)/jail/bench $(O)/jail/bench_pool
 
 .PHONY: check-jail bench-jail
 check-jail: $(BIN)/mayfly-jailer $(JAIL_PROGS) ## escapes, hostile options and ends of jails (root)

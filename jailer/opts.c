@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "jailer/path.h"
+#include "jailer/pool.h"
 #include "lib/num.h"
 #include "lib/opt.h"
 
@@ -265,6 +266,18 @@ static int set_fd(void *ctx, const char *val, struct errtext *err)
 	return 0;
 }
 
+static int set_pool(void *ctx, const char *val, struct errtext *err)
+{
+	struct jail_opts *o = ctx;
+	uint64_t n;
+
+	if (num_u64(val, strlen(val), 1, POOL_READY_MAX, &n) < 0)
+		return errtext_set(err, -EINVAL, "needs a number from 1 to %d, not '%.40s'",
+				   POOL_READY_MAX, val);
+	o->pool = (unsigned)n;
+	return 0;
+}
+
 #define FLAG(field)                                                             \
 	static int set_##field(void *ctx, const char *val, struct errtext *err) \
 	{                                                                       \
@@ -331,6 +344,10 @@ static const struct opt_def defs[] = {
 	 "leave descriptor N open for the program, under its number; may be repeated. The name\n"
 	 "'exec' stands for the program itself: a sealed memfd in the place of --exec-file's "
 	 "file\n"},
+	{"pool", "N", false, set_pool,
+	 "keep N jails ready, each with its monitor waiting for a VM, and give one to whoever\n"
+	 "sends a configuration to BASE/PROGRAM/ID.sock. Jails are called ID-0, ID-1, ..., the\n"
+	 "k-th has user and group N + k; see docs/pool.md\n"},
 	{"new-pid-ns", NULL, false, set_new_pid_ns,
 	 "return at once, as with --daemonize but with the caller's standard descriptors. There\n"
 	 "is always a new PID namespace; the PID is in BASE/PROGRAM/ID.pid\n"},
@@ -354,6 +371,29 @@ _Static_assert(NDEFS <= 64, "opt_parse keeps a mask of the options seen");
 static int missing(const char *name, struct errtext *err)
 {
 	return errtext_set(err, -EINVAL, "--%s is required; see --help", name);
+}
+
+/* What the k-th jail of a pool gets has to be right for all of them. */
+static int check_pool(const struct jail_opts *o, struct errtext *err)
+{
+	if (o->userns)
+		return errtext_set(err, -EINVAL,
+				   "--pool gives each jail a user of its own and "
+				   "cannot go with --userns");
+	if (o->nfds || o->daemonize || o->new_pid_ns || o->dry_run || o->json || o->timing)
+		return errtext_set(err, -EINVAL,
+				   "--pool goes with none of --fd, --daemonize, --new-pid-ns, "
+				   "--dry-run, --json and --timing");
+	if (strlen(o->id) > JAIL_ID_MAX - 4)
+		return errtext_set(err, -EINVAL, "--id: of a pool, at most %d characters",
+				   JAIL_ID_MAX - 4);
+	if (o->uid > UINT32_MAX - 1 - POOL_SLOTS || o->gid > UINT32_MAX - 1 - POOL_SLOTS)
+		return errtext_set(err, -EINVAL, "--uid, --gid: a pool needs %d numbers from there",
+				   POOL_SLOTS);
+	if (o->nextra > JAIL_ARGS - 2)
+		return errtext_set(err, -EINVAL, "more than %d arguments after '--'",
+				   JAIL_ARGS - 2);
+	return 0;
 }
 
 int opts_parse(int argc, char *const argv[], struct jail_opts *o, struct errtext *err)
@@ -380,6 +420,8 @@ int opts_parse(int argc, char *const argv[], struct jail_opts *o, struct errtext
 		return missing("uid", err);
 	if (!o->have_gid)
 		return missing("gid", err);
+	if (o->pool)
+		return check_pool(o, err);
 	if (o->json && !o->dry_run)
 		return errtext_set(err, -EINVAL, "--json goes with --dry-run");
 	if (o->nextra > JAIL_ARGS)

@@ -43,6 +43,7 @@ struct limit_opt {
 struct jail_opts {
 	const char *id, *exec_file, *chroot_base, *netns, *parent_cgroup, *cleanup;
 	uint32_t uid, gid;
+	unsigned pool; /* jails to keep ready, 0: just one, at once */
 	bool have_uid, have_gid;
 	int cgroup_version; /* 0: whichever has the controller */
 	bool new_pid_ns, daemonize, userns, dry_run, json, timing, help, version;

@@ -14,6 +14,7 @@
 #include "monitor/config.h"
 #include "monitor/opts.h"
 #include "monitor/signals.h"
+#include "monitor/standby.h"
 #include "monitor/vm.h"
 
 static struct vm vm; /* zero: costs no page until used */
@@ -65,6 +66,34 @@ static int create_and_run(struct front *front, const struct vm_config *cfg, uint
 	return 2;
 }
 
+/* A message makes it, when everything is made that does not depend on it. */
+static int stand_by_and_run(struct front *front, struct vm_config *cfg, int fd)
+{
+	struct config_err why;
+	char err[512];
+	int r = vm_prepare(&vm, err, sizeof err);
+
+	if (!r) {
+		r = standby_wait(fd, cfg, &why);
+		if (r < 0)
+			log_err("--standby: %s", why.text);
+		if (r <= 0) {
+			vm_destroy(&vm);
+			return r < 0 ? 2 : 0;
+		}
+		log_init("mayfly-monitor", cfg->id);
+		uint64_t t_start = vm_now();
+		r = vm_create(&vm, cfg, err, sizeof err);
+		vm.m.t_start = vm.m.t_config = t_start;
+	}
+	standby_tell(fd, r ? err : NULL);
+	if (!r)
+		return run(front);
+	log_err("%s", err);
+	vm_destroy(&vm);
+	return 2;
+}
+
 /* API calls make and start it. */
 static int wait_and_run(struct front *front, const struct vm_config *cfg)
 {
@@ -108,8 +137,9 @@ int main(int argc, char *argv[])
 	} else {
 		signals_init();
 		vm.copy_main = copy_main;
-		code = action == OPTS_WAIT ? wait_and_run(&front, &cfg)
-					   : create_and_run(&front, &cfg, t_start);
+		code = action == OPTS_WAIT	? wait_and_run(&front, &cfg)
+		       : action == OPTS_STANDBY ? stand_by_and_run(&front, &cfg, opts.standby)
+						: create_and_run(&front, &cfg, t_start);
 		front_fini(&front);
 	}
 	config_fini(&cfg);

@@ -25,6 +25,7 @@ MONITOR_SRCS += monitor/metrics.c
 MONITOR_SRCS += monitor/opts.c
 MONITOR_SRCS += monitor/report.c
 MONITOR_SRCS += monitor/signals.c
+MONITOR_SRCS += monitor/standby.c
 MONITOR_SRCS += monitor/symbols.c
 MONITOR_SRCS += monitor/vcpu.c
 MONITOR_SRCS += monitor/vm.c

@@ -10,8 +10,10 @@
 
 #include "lib/kv.h"
 #include "lib/near.h"
+#include "lib/num.h"
 #include "monitor/config_field.h"
 #include "monitor/config_json.h"
+#include "monitor/standby.h"
 
 struct parse {
 	struct vm_config *cfg;
@@ -191,6 +193,18 @@ static int set_version(struct parse *p, const char *name, const char *val)
 	return 0;
 }
 
+static int set_standby(struct parse *p, const char *name, const char *val)
+{
+	uint64_t n;
+
+	(void)name;
+	if (num_u64(val, strlen(val), 3, STANDBY_FD - 1, &n) < 0)
+		return config_fail(p->err, "'%.40s' is not a descriptor from 3 to %d", val,
+				   STANDBY_FD - 1);
+	p->opts->standby = (int)n;
+	return 0;
+}
+
 static const struct opt options[] = {
 	{"kernel", "PATH", false, set_key, "image to boot, built with mayfly-cc (required)\n"},
 	{"cmdline", "STR", false, set_key,
@@ -275,6 +289,9 @@ static const struct opt options[] = {
 	 "ADDR: PORT (on 127.0.0.1), IP:PORT, unix:PATH, or fd:N, a listening socket\n"},
 	{"serve-timeout", "MS", false, set_key,
 	 "how long one request may take in the guest, ms; 0 = no limit (default: 30000)\n"},
+	{"standby", "N", false, set_standby,
+	 "make KVM's objects, then wait on descriptor N, a SOCK_SEQPACKET socket, for the\n"
+	 "configuration and the VM's open files (docs/pool.md)\n"},
 	{"dry-run", NULL, false, set_dry_run, "check and print the configuration, run nothing\n"},
 	{"json", NULL, false, set_json,
 	 "with --dry-run: print it as JSON that --config-file reads\n"},
@@ -417,7 +434,7 @@ int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts 
 	struct parse p = {.cfg = cfg, .opts = ret_opts, .err = err};
 	int r;
 
-	*ret_opts = (struct opts){0};
+	*ret_opts = (struct opts){.standby = -1};
 	config_init(cfg);
 	r = scan(argc, argv, &p);
 	if (r < 0)
@@ -440,6 +457,10 @@ int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts 
 		return config_fail(err, "--no-api contradicts --api-sock");
 	if (cfg->api_sock && !cfg->kernel && !ret_opts->config_file && !cfg->dry_run)
 		return OPTS_WAIT;
+	if (ret_opts->standby >= 0 && cfg->api_sock)
+		return config_fail(err, "--standby and --api-sock are two ways to the same end");
+	if (ret_opts->standby >= 0 && !cfg->dry_run)
+		return OPTS_STANDBY; /* the rest of the configuration is still to come */
 	r = config_check(cfg, err);
 	return r < 0 ? r : cfg->dry_run ? OPTS_ANSWER : OPTS_RUN;
 }

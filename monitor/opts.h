@@ -13,11 +13,13 @@
 enum opts_action {
 	OPTS_RUN,
 	OPTS_WAIT,  /* --api-sock and no kernel: calls make and start the VM */
+	OPTS_STANDBY, /* run what comes on opts.standby */
 	OPTS_ANSWER /* --help, --version or --dry-run: opts_answer() prints it, then exit 0 */
 };
 
 struct opts {
 	bool help, version;
+	int standby; /* descriptor, -1: none */
 	const char *config_file;
 	bool no_api;
 };

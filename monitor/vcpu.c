@@ -26,6 +26,8 @@ struct cpu_features {
 	uint64_t xcr0;
 };
 
+static struct cpu_features features; /* of the one VM, by vcpu_prepare() */
+
 static int vcpu_error(char *err, size_t errlen, const char *what)
 {
 	int e = errno;
@@ -168,6 +170,11 @@ static int set_lapic(struct vm *vm, char *err, size_t errlen)
 	return 0;
 }
 
+int vcpu_prepare(struct vm *vm, char *err, size_t errlen)
+{
+	return set_cpuid(vm, &features, err, errlen);
+}
+
 int vcpu_setup(struct vm *vm, char *err, size_t errlen)
 {
 	struct kvm_regs regs = {
@@ -177,11 +184,10 @@ int vcpu_setup(struct vm *vm, char *err, size_t errlen)
 		.rflags = 2, /* interrupts off in ring 3: they are taken at HLT, where hardware
 				honours that */
 	};
-	struct cpu_features f = {0};
-	int r = set_cpuid(vm, &f, err, errlen);
+	int r = vm->prepared ? 0 : vcpu_prepare(vm, err, errlen);
 
-	r = r ? r : set_sregs(vm, &f, err, errlen);
-	r = r ? r : set_xcr0(vm, &f, err, errlen);
+	r = r ? r : set_sregs(vm, &features, err, errlen);
+	r = r ? r : set_xcr0(vm, &features, err, errlen);
 	r = r ? r : set_msrs(vm, err, errlen);
 	r = r ? r : set_lapic(vm, err, errlen);
 	if (!r && ioctl(vm->vcpu, KVM_SET_REGS, &regs))

@@ -98,7 +98,7 @@ static int create_memory(struct vm *vm, char *err, size_t errlen)
 	return 0;
 }
 
-static int create_vcpu(struct vm *vm, char *err, size_t errlen)
+static int give_memory(struct vm *vm, char *err, size_t errlen)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = 0, .memory_size = vm->gm.size, .userspace_addr = (uint64_t)vm->gm.base};
@@ -112,6 +112,11 @@ static int create_vcpu(struct vm *vm, char *err, size_t errlen)
 	}
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
 		return kvm_error(err, errlen, "KVM_SET_USER_MEMORY_REGION");
+	return 0;
+}
+
+static int create_vcpu(struct vm *vm, char *err, size_t errlen)
+{
 	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
 	if (vm->vcpu < 0)
 		return kvm_error(err, errlen, "KVM_CREATE_VCPU");
@@ -166,12 +171,9 @@ static int start(struct vm *vm, char *err, size_t errlen)
 	return r;
 }
 
-int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
+static void blank(struct vm *vm)
 {
-	int r;
-
-	*vm = (struct vm){.cfg = cfg,
-			  .kvm = -1,
+	*vm = (struct vm){.kvm = -1,
 			  .fd = -1,
 			  .vcpu = -1,
 			  .exit_code = -1,
@@ -181,6 +183,32 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 			  .copy_main = vm->copy_main};
 	vm->image.fd = -1;
 	vm->console.fd = -1;
+}
+
+static int prepare(struct vm *vm, char *err, size_t errlen)
+{
+	int r = create_kvm_vm(vm, err, errlen);
+
+	return r ? r : create_vcpu(vm, err, errlen);
+}
+
+int vm_prepare(struct vm *vm, char *err, size_t errlen)
+{
+	blank(vm);
+	int r = open_kvm(vm, err, errlen);
+	r = r ? r : prepare(vm, err, errlen);
+	r = r ? r : vcpu_prepare(vm, err, errlen);
+	vm->prepared = r == 0;
+	return r;
+}
+
+int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
+{
+	int r;
+
+	if (!vm->prepared)
+		blank(vm);
+	vm->cfg = cfg;
 	vm->nslots = cfg->nblk + cfg->nnet;
 	vm->idle_exit = cfg->idle != IDLE_HLT;
 	pthread_mutex_init(&vm->lock, NULL);
@@ -192,7 +220,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 	}
 	r = open_image(vm, err, errlen);
 	r = r ? r : serve_open(vm, cfg, err, errlen);
-	r = r ? r : open_kvm(vm, err, errlen);
+	r = r || vm->prepared ? r : open_kvm(vm, err, errlen);
 	r = r ? r : create_memory(vm, err, errlen);
 	if (!r && cfg->snap)
 		r = restore_memory(vm, err, errlen);
@@ -201,9 +229,9 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 	if (!r && !cfg->snap)
 		r = vm_boot_build(vm, err, errlen);
 	vm->m.t_image = vm_now();
-	r = r ? r : create_kvm_vm(vm, err, errlen);
+	r = r || vm->prepared ? r : prepare(vm, err, errlen);
 	vm->m.t_kvm = vm_now();
-	r = r ? r : create_vcpu(vm, err, errlen);
+	r = r ? r : give_memory(vm, err, errlen);
 	if (!r)
 		r = cfg->snap ? restore_state(vm, err, errlen) : vcpu_setup(vm, err, errlen);
 	r = r ? r : start(vm, err, errlen);

@@ -52,6 +52,7 @@ struct vm {
 	uint64_t image_bias;	  /* virtual address minus link address */
 
 	int kvm, fd, vcpu;
+	bool prepared; /* by vm_prepare(): the three are there */
 	struct kvm_run *run;
 	size_t run_size;
 	uint64_t sync_regs; /* KVM_SYNC_X86_* that kvm_run can carry; 0 until asked (snapshot/) */
@@ -102,6 +103,9 @@ uint64_t vm_now(void);
  * vm->control is kept.
  */
 int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen);
+/* Ahead of vm_create(): the KVM objects that are the same whatever the configuration. The same
+ * rules. */
+int vm_prepare(struct vm *vm, char *err, size_t errlen);
 void vm_destroy(struct vm *vm);
 /*
  * In a forked process: vm goes on as the copy that cfg describes, from state st, in the memory that
@@ -126,6 +130,8 @@ int vm_boot_build(struct vm *vm, char *err, size_t errlen);
 bool vm_va_to_gpa(const struct vm *vm, uint64_t va, uint64_t len, gpa_t *ret_gpa);
 
 /* vcpu.c: CPUID, registers, MSRs for direct entry into ring 3; the run loop. */
+/* CPUID, which takes as long as all the rest: by vcpu_setup(), unless the VM was prepared. */
+int vcpu_prepare(struct vm *vm, char *err, size_t errlen);
 int vcpu_setup(struct vm *vm, char *err, size_t errlen);
 /* CPUID and TSC only, for a vCPU whose state is loaded next; refused unless this CPU can do all
  * that saved could. */
