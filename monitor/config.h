@@ -22,11 +22,22 @@
 #define CONFIG_MEM_DEF		(UINT64_C(16) << 20)
 #define CONFIG_SERVE_TIMEOUT_MS 30000u
 
+/* Firecracker's TokenBucket: `size` tokens, full at the start and regained evenly every refill_ms,
+ * and `burst` once on top. size or refill_ms 0: no limit. */
+struct token_bucket {
+	uint64_t size, burst, refill_ms;
+};
+
+struct rate_config {
+	struct token_bucket bw, ops; /* bytes; requests or frames */
+};
+
 struct blk_config {
 	const char *id; /* 1..31 characters of [A-Za-z0-9_-] */
 	const char *path;
 	bool ro, direct; /* direct: O_DIRECT */
 	unsigned queues; /* 1..8 */
+	struct rate_config limit;
 };
 
 /*
@@ -74,6 +85,7 @@ struct net_config {
 	unsigned nfwd;
 	bool host_loopback; /* NET_USER: the guest reaches the host's 127.0.0.1 as 10.0.2.2 */
 	struct net_policy policy;
+	struct rate_config rx_limit, tx_limit;
 };
 
 enum idle_mode {

@@ -266,10 +266,40 @@ static int blk_queues(struct field_obj *o, const char *text, struct config_err *
 	return r;
 }
 
+/* A limit that is there twice is two keys for the same thing: JSON has two ways to say it. */
+static int set_bucket(const char *text, bool bytes, struct token_bucket *dst,
+		      struct config_err *err)
+{
+	if (dst->refill_ms)
+		return config_fail(err, "this limit is there twice; say it once");
+	return value_bucket(text, bytes, dst, err);
+}
+
+/* The command line's way to say what is an object in JSON. */
+static int no_object(struct field_obj *o, const char *text, struct config_err *err)
+{
+	(void)o;
+	(void)text;
+	return config_fail(err, "is for configuration files; here say bw=SIZE/TIME and "
+				"ops=NUMBER/TIME (rx-bw, tx-bw... for a network interface)");
+}
+
+static int blk_bw(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_bucket(text, true, &o->blk->limit.bw, err);
+}
+
+static int blk_ops(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_bucket(text, false, &o->blk->limit.ops, err);
+}
+
 const struct field blk_fields[] = {
 	{"id", FIELD_STRING, blk_id},	      {"path", FIELD_STRING, blk_path},
 	{"ro", FIELD_FLAG, blk_ro},	      {"direct", FIELD_FLAG, blk_direct},
-	{"queues", FIELD_NUMBER, blk_queues}, {NULL, FIELD_STRING, NULL},
+	{"queues", FIELD_NUMBER, blk_queues}, {"bw", FIELD_STRING, blk_bw},
+	{"ops", FIELD_STRING, blk_ops},	      {"rate_limiter", FIELD_LIMITER, no_object},
+	{NULL, FIELD_STRING, NULL},
 };
 
 /* --- a network interface --- */
@@ -428,18 +458,52 @@ static int net_allow_add(struct field_obj *o, const char *text, struct config_er
 	return r;
 }
 
+static int net_rx_bw(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_bucket(text, true, &o->net->rx_limit.bw, err);
+}
+
+static int net_rx_ops(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_bucket(text, false, &o->net->rx_limit.ops, err);
+}
+
+static int net_tx_bw(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_bucket(text, true, &o->net->tx_limit.bw, err);
+}
+
+static int net_tx_ops(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_bucket(text, false, &o->net->tx_limit.ops, err);
+}
+
 const struct field net_fields[] = {
-	{"id", FIELD_STRING, net_id},	    {"tap", FIELD_STRING, net_tap},
-	{"user", FIELD_FLAG, net_user},	    {"fd", FIELD_NUMBER, net_fd},
-	{"mac", FIELD_STRING, net_mac},	    {"mtu", FIELD_NUMBER, net_mtu},
-	{"fwd", FIELD_LIST, net_fwd_add},   {"antispoof", FIELD_FLAG, net_antispoof},
-	{"addr", FIELD_LIST, net_addr_add}, {"allow", FIELD_LIST, net_allow_add},
-	{"ip", FIELD_STRING, net_ip},	    {"gw", FIELD_STRING, net_gw},
-	{"dns", FIELD_STRING, net_dns},	    {"host_loopback", FIELD_FLAG, net_host_loopback},
+	{"id", FIELD_STRING, net_id},
+	{"tap", FIELD_STRING, net_tap},
+	{"user", FIELD_FLAG, net_user},
+	{"fd", FIELD_NUMBER, net_fd},
+	{"mac", FIELD_STRING, net_mac},
+	{"mtu", FIELD_NUMBER, net_mtu},
+	{"fwd", FIELD_LIST, net_fwd_add},
+	{"antispoof", FIELD_FLAG, net_antispoof},
+	{"addr", FIELD_LIST, net_addr_add},
+	{"allow", FIELD_LIST, net_allow_add},
+	{"rx_bw", FIELD_STRING, net_rx_bw},
+	{"rx_ops", FIELD_STRING, net_rx_ops},
+	{"tx_bw", FIELD_STRING, net_tx_bw},
+	{"tx_ops", FIELD_STRING, net_tx_ops},
+	{"rx_rate_limiter", FIELD_LIMITER, no_object},
+	{"tx_rate_limiter", FIELD_LIMITER, no_object},
+	{"ip", FIELD_STRING, net_ip},
+	{"gw", FIELD_STRING, net_gw},
+	{"dns", FIELD_STRING, net_dns},
+	{"host_loopback", FIELD_FLAG, net_host_loopback},
 	{NULL, FIELD_STRING, NULL},
 };
 
 _Static_assert(sizeof net_fields / sizeof net_fields[0] <= FIELD_MAX, "a mask of keys fits");
+_Static_assert(sizeof blk_fields / sizeof blk_fields[0] <= FIELD_MAX, "a mask of keys fits");
 
 /* --- finding keys --- */
 

@@ -12,8 +12,9 @@
 enum field_type {
 	FIELD_STRING,
 	FIELD_NUMBER,
-	FIELD_FLAG, /* the text is "on" or "off" */
-	FIELD_LIST  /* of strings: a list in JSON, a repeated key on the command line */
+	FIELD_FLAG,    /* the text is "on" or "off" */
+	FIELD_LIMITER, /* an object of JSON: its two buckets go to the keys "...bw" and "...ops" */
+	FIELD_LIST     /* of strings: a list in JSON, a repeated key on the command line */
 };
 
 /* What a setter sees: obj is cfg itself, or one of cfg->blk and cfg->net. */
@@ -35,7 +36,7 @@ extern const struct field vm_fields[], blk_fields[], net_fields[];
 extern const struct field restore_fields[], snapshot_fields[],
 	fork_fields[]; /* config_snapshot.c */
 
-#define FIELD_MAX 16 /* keys of one object, for a bit mask of those seen */
+#define FIELD_MAX 32 /* keys of one object, for a bit mask of those seen */
 
 /* Index of the key in fields, or -1. '-' in name is the same as '_'. */
 int field_find(const struct field *fields, const char *name);

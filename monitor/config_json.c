@@ -62,6 +62,7 @@ static int set_scalar(struct field_obj *obj, const struct field *f, json_t *v,
 		return f->set(obj, text, err);
 	case FIELD_STRING:
 	case FIELD_LIST:
+	case FIELD_LIMITER:
 		break;
 	}
 	if (json_is_string(v))
@@ -96,6 +97,74 @@ static int set_list(struct field_obj *obj, const struct field *f, json_t *v, con
 	return 0;
 }
 
+/* Firecracker's TokenBucket, {"size": N, "one_time_burst": N, "refill_time": MS}, as the text that
+ * its judge reads. */
+static int bucket_text(json_t *v, bool bytes, char *text, size_t len, struct config_err *err)
+{
+	json_int_t n[3] = {-1, 0, -1}; /* size and refill_time have no default */
+	static const char *const names[] = {"size", "one_time_burst", "refill_time"};
+	const char *key, *unit = bytes ? "B" : "";
+	json_t *item;
+
+	if (!json_is_object(v))
+		return wrong_type(v, "an object with size and refill_time", err);
+	json_object_foreach(v, key, item)
+	{
+		unsigned i = 0;
+
+		while (i < 3 && strcmp(key, names[i]) != 0)
+			i++;
+		if (i == 3)
+			return config_fail(err,
+					   "unknown key '%.64s'; a bucket has size, one_time_burst "
+					   "and refill_time",
+					   key);
+		if (!json_is_integer(item) || json_integer_value(item) < 0)
+			return config_fail(err, "%s is not a whole number of 0 or more", key);
+		n[i] = json_integer_value(item);
+	}
+	if (n[0] < 0 || n[2] < 0)
+		return config_fail(err, "%s is missing", names[n[0] < 0 ? 0 : 2]);
+	snprintf(text, len,
+		 "%" JSON_INTEGER_FORMAT "%s+%" JSON_INTEGER_FORMAT "%s/%" JSON_INTEGER_FORMAT "ms",
+		 n[0], unit, n[1], unit, n[2]);
+	return 0;
+}
+
+/* Firecracker's RateLimiter, {"bandwidth": bucket, "ops": bucket}, either of which may be left out
+ * or null: "rx_rate_limiter" is "rx_bw" and "rx_ops". */
+static int set_limiter(struct field_obj *obj, const struct field *fields, const char *name,
+		       json_t *v, const char *where, struct config_err *err)
+{
+	int prefix = (int)(strlen(name) - strlen("rate_limiter"));
+	char at[64], text[80], key[16];
+	const char *part;
+	json_t *item;
+
+	snprintf(at, sizeof at, "%.30s%s", where, name);
+	if (!json_is_object(v)) {
+		wrong_type(v, "an object with bandwidth and ops", err);
+		return field_blame(err, at, "");
+	}
+	snprintf(at, sizeof at, "%.30s%s.", where, name);
+	json_object_foreach(v, part, item)
+	{
+		bool bytes = strcmp(part, "bandwidth") == 0;
+
+		if (!bytes && strcmp(part, "ops") != 0) {
+			config_fail(err, "unknown key; a rate limiter has bandwidth and ops");
+			return field_blame(err, at, part);
+		}
+		if (json_is_null(item))
+			continue;
+		snprintf(key, sizeof key, "%.*s%s", prefix, name, bytes ? "bw" : "ops");
+		if (bucket_text(item, bytes, text, sizeof text, err) < 0 ||
+		    fields[field_find(fields, key)].set(obj, text, err) < 0)
+			return field_blame(err, at, part);
+	}
+	return 0;
+}
+
 /* One key of an object; where is what comes before its name, such as "net[0]." */
 static int set_key(struct field_obj *obj, const struct field *fields, const char *key, json_t *v,
 		   const char *where, struct config_err *err)
@@ -110,6 +179,8 @@ static int set_key(struct field_obj *obj, const struct field *fields, const char
 		field_rebind(obj, key);
 	if (fields[i].type == FIELD_LIST)
 		return set_list(obj, &fields[i], v, where, err);
+	if (fields[i].type == FIELD_LIMITER)
+		return set_limiter(obj, fields, fields[i].name, v, where, err);
 	if (set_scalar(obj, &fields[i], v, err) < 0)
 		return field_blame(err, where, key);
 	return 0;
@@ -302,10 +373,42 @@ static int put_list(json_t *list, const char *text)
 	return json_array_append_new(list, json_string(text));
 }
 
+static bool is_limit(const struct token_bucket *b)
+{
+	return b->size && b->refill_ms;
+}
+
+static int put_bucket(json_t *o, const char *key, const struct token_bucket *b)
+{
+	if (!is_limit(b))
+		return 0;
+	return json_object_set_new(o, key,
+				   json_pack("{s:I, s:I, s:I}", "size", (json_int_t)b->size,
+					     "one_time_burst", (json_int_t)b->burst, "refill_time",
+					     (json_int_t)b->refill_ms));
+}
+
+/* Nothing when there is no limit. */
+static int put_limiter(json_t *o, const char *key, const struct rate_config *l)
+{
+	json_t *v;
+
+	if (!is_limit(&l->bw) && !is_limit(&l->ops))
+		return 0;
+	v = json_object();
+	return put_bucket(v, "bandwidth", &l->bw) | put_bucket(v, "ops", &l->ops) |
+	       json_object_set_new(o, key, v);
+}
+
 static json_t *blk_json(const struct blk_config *b)
 {
-	return json_pack("{s:s, s:s, s:b, s:b, s:i}", "id", b->id, "path", b->path, "ro", b->ro,
-			 "direct", b->direct, "queues", (int)b->queues);
+	json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:i}", "id", b->id, "path", b->path, "ro",
+			      b->ro, "direct", b->direct, "queues", (int)b->queues);
+
+	if (o && !put_limiter(o, "rate_limiter", &b->limit))
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 static int put_backend(json_t *o, const struct net_config *n)
@@ -380,6 +483,8 @@ static json_t *net_json(const struct net_config *n)
 	if (n->host_loopback)
 		bad |= json_object_set_new(o, "host_loopback", json_true());
 	bad |= json_object_set_new(o, "fwd", fwd) | put_policy(o, &n->policy);
+	bad |= put_limiter(o, "rx_rate_limiter", &n->rx_limit);
+	bad |= put_limiter(o, "tx_rate_limiter", &n->tx_limit);
 	if (!bad)
 		return o;
 	json_decref(o);

@@ -17,11 +17,24 @@ static void put_text(FILE *out, const char *key, const char *s)
 	fputc('\n', out);
 }
 
+static void print_limit(const char *dir, const struct rate_config *l, FILE *out)
+{
+	char v[VALUE_STR_MAX];
+
+	value_bucket_str(&l->bw, true, v);
+	if (l->bw.size && l->bw.refill_ms)
+		fprintf(out, "  %sbw %s\n", dir, v);
+	value_bucket_str(&l->ops, false, v);
+	if (l->ops.size && l->ops.refill_ms)
+		fprintf(out, "  %sops %s\n", dir, v);
+}
+
 static void print_blk(const struct blk_config *b, FILE *out)
 {
 	fprintf(out, "block %s: queues=%u%s%s\n", b->id, b->queues, b->ro ? " ro" : "",
 		b->direct ? " direct" : "");
 	put_text(out, "  path", b->path);
+	print_limit("", &b->limit, out);
 }
 
 static void print_policy(const struct net_policy *p, FILE *out)
@@ -65,6 +78,8 @@ static void print_net(const struct net_config *n, FILE *out)
 	if (n->host_loopback)
 		fputs("  host_loopback\n", out);
 	print_policy(&n->policy, out);
+	print_limit("rx-", &n->rx_limit, out);
+	print_limit("tx-", &n->tx_limit, out);
 }
 
 void config_print(const struct vm_config *cfg, FILE *out)

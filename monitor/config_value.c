@@ -248,6 +248,70 @@ malformed:
 			   "'%.64s' is not [udp:][IPV4:]HOSTPORT:GUESTPORT with ports 1..65535", s);
 }
 
+/* The n bytes at s as a number of tokens. */
+static int parse_tokens(const char *s, size_t n, bool bytes, uint64_t *ret_val)
+{
+	char text[32];
+
+	if (!bytes)
+		return num_u64(s, n, 0, UINT64_MAX, ret_val);
+	if (n >= sizeof text)
+		return -EINVAL;
+	memcpy(text, s, n);
+	text[n] = '\0';
+	return num_size(text, ret_val);
+}
+
+static int parse_ms(const char *s, uint64_t *ret_ms)
+{
+	size_t n = strspn(s, "0123456789");
+	uint64_t unit = strcmp(s + n, "ms") == 0 ? 1 : strcmp(s + n, "s") == 0 ? 1000 : 0;
+	int r = unit ? num_u64(s, n, 0, UINT64_MAX / unit, ret_ms) : -EINVAL;
+
+	if (r == 0)
+		*ret_ms *= unit;
+	return r;
+}
+
+int value_bucket(const char *s, bool bytes, struct token_bucket *ret_bucket, struct config_err *err)
+{
+	struct token_bucket b = {0};
+	const char *slash = strchr(s, '/'), *plus = strchr(s, '+'), *end;
+
+	if (strcmp(s, "off") == 0) {
+		*ret_bucket = b;
+		return 0;
+	}
+	end = plus && slash && plus < slash ? plus : slash;
+	if (!slash || parse_tokens(s, (size_t)(end - s), bytes, &b.size) ||
+	    (end == plus && parse_tokens(plus + 1, (size_t)(slash - plus - 1), bytes, &b.burst)) ||
+	    parse_ms(slash + 1, &b.refill_ms) || (b.size | b.burst | b.refill_ms) > INT64_MAX)
+		return config_fail(err, "'%.64s' is not %s with TIME in ms or s, or off", s,
+				   bytes ? "SIZE[+BURST]/TIME, such as 10M/1s or 1M+64M/100ms,"
+					 : "NUMBER[+BURST]/TIME, such as 1000/1s,");
+	*ret_bucket = b;
+	return 0;
+}
+
+void value_bucket_str(const struct token_bucket *b, bool bytes, char buf[VALUE_STR_MAX])
+{
+	char size[VALUE_STR_MAX], burst[VALUE_STR_MAX];
+
+	if (!b->size || !b->refill_ms) {
+		snprintf(buf, VALUE_STR_MAX, "off");
+		return;
+	}
+	if (bytes) {
+		value_size_str(b->size, size);
+		value_size_str(b->burst, burst);
+	} else {
+		snprintf(size, sizeof size, "%llu", (unsigned long long)b->size);
+		snprintf(burst, sizeof burst, "%llu", (unsigned long long)b->burst);
+	}
+	snprintf(buf, VALUE_STR_MAX, "%.24s%s%.24s/%llums", size, b->burst ? "+" : "",
+		 b->burst ? burst : "", (unsigned long long)b->refill_ms);
+}
+
 void value_mac_str(const uint8_t mac[6], char buf[VALUE_STR_MAX])
 {
 	snprintf(buf, VALUE_STR_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],

@@ -21,10 +21,16 @@ int value_allow(const char *s, struct net_allow *ret_allow, struct config_err *e
 /* [tcp:|udp:][ADDR:]HOSTPORT:GUESTPORT */
 int value_fwd(const char *s, struct net_fwd *ret_fwd, struct config_err *err);
 
+/* SIZE[+BURST]/TIME or "off": a token bucket. TIME is a number with ms or s; of bytes, SIZE and
+ * BURST have their units as well. */
+int value_bucket(const char *s, bool bytes, struct token_bucket *ret_bucket,
+		 struct config_err *err);
+
 void value_mac_str(const uint8_t mac[6], char buf[VALUE_STR_MAX]);
 void value_ip_str(const uint8_t addr[16], char buf[VALUE_STR_MAX]);
 void value_allow_str(const struct net_allow *a, char buf[VALUE_STR_MAX]);
 void value_fwd_str(const struct net_fwd *f, char buf[VALUE_STR_MAX]);
+void value_bucket_str(const struct token_bucket *b, bool bytes, char buf[VALUE_STR_MAX]);
 /* In the largest unit that divides it: "16M". */
 void value_size_str(uint64_t bytes, char buf[VALUE_STR_MAX]);
 

@@ -92,28 +92,49 @@ void vm_devices_serve(struct vm *vm)
 		virtio_dev_serve_all(vm->slot[i].dev);
 }
 
+/* Wake the devices whose time has come, wait for host events until the first other one's or
+ * deadline_ns, and hand them out. */
+static void one_round(struct vm *vm, uint64_t now, uint64_t deadline_ns)
+{
+	struct pollfd pfd[MAX_POLLFDS];
+	unsigned first[UK_MAX_DEVS + 1], n = 0;
+
+	for (unsigned i = 0; i < vm->nslots; i++) {
+		struct virtio_dev *dev = vm->slot[i].dev;
+
+		virtio_dev_wake(dev, now);
+		if (dev->wake_at < deadline_ns)
+			deadline_ns = dev->wake_at;
+		first[i] = n;
+		n += dev->ops->pollfds(dev, pfd + n, MAX_POLLFDS - n);
+	}
+	first[vm->nslots] = n;
+	if (vm->news) /* of a device that was woken: look, but do not wait */
+		deadline_ns = now;
+	int ready = signals_poll(pfd, n,
+				 deadline_ns == UINT64_MAX ? UINT64_MAX
+				 : deadline_ns > now	   ? deadline_ns - now
+							   : 0);
+	for (unsigned i = 0; ready && i < vm->nslots; i++)
+		for (unsigned k = first[i]; k < first[i + 1]; k++)
+			if (pfd[k].revents)
+				vm->slot[i].dev->ops->on_event(vm->slot[i].dev, &pfd[k]);
+}
+
 void vm_devices_wait(struct vm *vm, uint64_t deadline_ns)
 {
-	while (!vm->news && !vm->stop_signal && deadline_ns && !signals_pending()) {
-		struct pollfd pfd[MAX_POLLFDS];
-		unsigned first[UK_MAX_DEVS + 1], n = 0;
+	/* A guest that is busy only wants us to look. Frames that wait for it count as much as its
+	 * own. */
+	if (!deadline_ns) {
+		one_round(vm, vm_now(), 0);
+		return;
+	}
+	while (!vm->news && !vm->stop_signal && !signals_pending()) {
 		uint64_t now = vm_now();
 
 		if (now >= deadline_ns)
 			return;
-		for (unsigned i = 0; i < vm->nslots; i++) {
-			struct virtio_dev *dev = vm->slot[i].dev;
-
-			first[i] = n;
-			n += dev->ops->pollfds(dev, pfd + n, MAX_POLLFDS - n);
-		}
-		first[vm->nslots] = n;
-		int ready = signals_poll(
-			pfd, n, deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - now);
-		for (unsigned i = 0; ready && i < vm->nslots; i++)
-			for (unsigned k = first[i]; k < first[i + 1]; k++)
-				if (pfd[k].revents)
-					vm->slot[i].dev->ops->on_event(vm->slot[i].dev, &pfd[k]);
+		one_round(vm, now, deadline_ns);
 	}
 }
 

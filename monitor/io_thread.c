@@ -47,6 +47,7 @@ void vm_io_kick(struct vm *vm)
 struct io_set {
 	struct pollfd pfd[IO_POLLFDS];
 	unsigned n;
+	uint64_t until; /* a device wants to be woken then */
 	unsigned doorbells[UK_MAX_DEVS], events[UK_MAX_DEVS + 1];
 };
 
@@ -54,8 +55,12 @@ static void collect(struct vm *vm, struct io_set *set)
 {
 	set->pfd[0] = (struct pollfd){.fd = vm->io_wake, .events = POLLIN};
 	set->n = 1;
+	set->until = UINT64_MAX;
 	for (unsigned i = 0; i < vm->nslots; i++) {
 		struct virtio_dev *dev = vm->slot[i].dev;
+
+		if (dev->wake_at < set->until)
+			set->until = dev->wake_at;
 
 		set->doorbells[i] = set->n;
 		for (unsigned q = 0; q < dev->nqueues; q++)
@@ -67,13 +72,28 @@ static void collect(struct vm *vm, struct io_set *set)
 	set->events[vm->nslots] = set->n;
 }
 
+/* 0 on a timeout, too. */
+static int wait_for(struct io_set *set)
+{
+	uint64_t now = set->until == UINT64_MAX ? 0 : vm_now();
+	uint64_t ns = set->until > now ? set->until - now : 0;
+	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
+			      .tv_nsec = (long)(ns % 1000000000)};
+
+	return ppoll(set->pfd, set->n, set->until == UINT64_MAX ? NULL : &ts, NULL);
+}
+
 static void serve(struct vm *vm, struct io_set *set)
 {
+	uint64_t now = set->until == UINT64_MAX ? 0 : vm_now();
+
 	if (set->pfd[0].revents)
 		drain(vm->io_wake);
 	for (unsigned i = 0; i < vm->nslots; i++) {
 		struct virtio_dev *dev = vm->slot[i].dev;
 		unsigned k = set->doorbells[i];
+
+		virtio_dev_wake(dev, now);
 
 		for (unsigned q = 0; q < dev->nqueues; q++, k++) {
 			if (!set->pfd[k].revents)
@@ -99,7 +119,7 @@ static void *io_main(void *arg)
 		pthread_mutex_lock(&vm->lock);
 		collect(vm, &set);
 		pthread_mutex_unlock(&vm->lock);
-		if (poll(set.pfd, set.n, -1) < 0)
+		if (wait_for(&set) < 0)
 			continue;
 		pthread_mutex_lock(&vm->lock);
 		serve(vm, &set);

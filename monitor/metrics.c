@@ -51,14 +51,15 @@ static const struct counter vm_times[] = {
 	VM(t_guest_entry), VM(t_guest_main), VM(t_guest_listen), VM(t_exit),
 };
 static const struct counter blk_counters[] = {
-	BLK(read_reqs),	 BLK(write_reqs),    BLK(flush_reqs),  BLK(discard_reqs), BLK(zero_reqs),
-	BLK(other_reqs), BLK(read_bytes),    BLK(write_bytes), BLK(errors),	  BLK(inline_reqs),
-	BLK(uring_reqs), BLK(notifications), BLK(interrupts),
+	BLK(read_reqs),	 BLK(write_reqs), BLK(flush_reqs),    BLK(discard_reqs), BLK(zero_reqs),
+	BLK(other_reqs), BLK(read_bytes), BLK(write_bytes),   BLK(errors),	 BLK(inline_reqs),
+	BLK(uring_reqs), BLK(throttled),  BLK(notifications), BLK(interrupts),
 };
 static const struct counter net_counters[] = {
-	NET(rx_frames),	     NET(rx_bytes),	 NET(tx_frames),  NET(tx_bytes),
-	NET(rx_dropped),     NET(tx_errors),	 NET(tx_full),	  NET(tx_denied_spoof),
-	NET(tx_denied_dest), NET(notifications), NET(interrupts),
+	NET(rx_frames),	     NET(rx_bytes),	NET(tx_frames),	   NET(tx_bytes),
+	NET(rx_dropped),     NET(tx_errors),	NET(tx_full),	   NET(tx_denied_spoof),
+	NET(tx_denied_dest), NET(rx_throttled), NET(tx_throttled), NET(notifications),
+	NET(interrupts),
 };
 
 static const struct counter serve_counters[] = {

@@ -16,6 +16,7 @@ struct net_metrics {
 	uint64_t tx_full;	  /* times the backend was full and frames waited in the ring */
 	uint64_t tx_denied_spoof; /* policy: foreign MAC or IP source */
 	uint64_t tx_denied_dest;  /* policy: destination not allowed */
+	uint64_t rx_throttled, tx_throttled; /* times frames had to wait for the rate limit */
 	uint64_t notifications, interrupts;
 };
 
@@ -23,6 +24,7 @@ struct blk_metrics {
 	uint64_t read_reqs, write_reqs, flush_reqs, discard_reqs, zero_reqs, other_reqs;
 	uint64_t read_bytes, write_bytes, errors;
 	uint64_t inline_reqs, uring_reqs;
+	uint64_t throttled; /* times the next request had to wait for the rate limit */
 	uint64_t notifications, interrupts;
 };
 

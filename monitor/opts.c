@@ -218,7 +218,10 @@ static const struct opt options[] = {
 	 "  id=NAME           its name in logs, metrics and GET_ID (default: blk0, ...)\n"
 	 "  ro                read-only\n"
 	 "  direct            open it with O_DIRECT\n"
-	 "  queues=N          request queues, 1 to 8 (default: 1)\n"},
+	 "  queues=N          request queues, 1 to 8 (default: 1)\n"
+	 "  bw=SIZE[+BURST]/TIME, ops=NUMBER[+BURST]/TIME\n"
+	 "                    limit bytes and requests: SIZE each TIME (in ms or s), BURST\n"
+	 "                    once on top, such as 10M/1s (default: no limit)\n"},
 	{"net", "KEYS", true, set_net,
 	 "a network interface; may be repeated, at most 4. KEYS:\n"
 	 "  tap=NAME | user | fd=N\n"
@@ -237,7 +240,10 @@ static const struct opt options[] = {
 	 "  addr=IP           with antispoof: an address of the guest; may be repeated\n"
 	 "  allow=ADDR[/PREFIX][:PORT[-PORT]][/tcp|/udp|/icmp]\n"
 	 "                    drop what goes anywhere else; may be repeated; 'none' allows\n"
-	 "                    nothing (default: no limit)\n"},
+	 "                    nothing (default: no limit)\n"
+	 "  rx-bw=, rx-ops=, tx-bw=, tx-ops=\n"
+	 "                    limit bytes and frames to and from the guest, as for a disk\n"
+	 "                    (default: no limit)\n"},
 	{"restore", "KEYS", false, set_restore,
 	 "start from a snapshot instead of a kernel. --block and --net then re-bind its\n"
 	 "devices, found by id; what is not said stays as it was. KEYS:\n"

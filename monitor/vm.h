@@ -148,7 +148,8 @@ int vm_devices_create(struct vm *vm, char *err, size_t errlen);
 int vm_devices_ready(struct vm *vm, char *err, size_t errlen);
 void vm_devices_destroy(struct vm *vm);
 void vm_devices_serve(struct vm *vm);
-/* Wait for and serve host events until news, a signal, or CLOCK_MONOTONIC deadline_ns. */
+/* Wait for and serve host events until news, a signal, or CLOCK_MONOTONIC deadline_ns; 0: serve those
+ * that are there, do not wait. */
 void vm_devices_wait(struct vm *vm, uint64_t deadline_ns);
 /* Finish in-flight I/O and flush the disks. */
 int vm_devices_sync(struct vm *vm);

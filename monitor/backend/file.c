@@ -345,6 +345,7 @@ int bfile_zero(struct bfile *f, uint64_t off, uint64_t len, bool unmap, bool sta
 		ret = bfile_write(f, &iov, 1, off, stable);
 		if (ret)
 			return ret;
+		f->zeroes_written += part;
 		off += part;
 		len -= part;
 	}

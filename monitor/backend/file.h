@@ -20,9 +20,10 @@ struct bfile {
 	uint64_t size;	/* bytes; multiple of 512 and of align */
 	uint32_t align; /* O_DIRECT: what offset, length and memory must be multiples of; else 1 */
 	bool ro;
-	bool no_dsync;	 /* this file cannot RWF_DSYNC */
-	bool no_zero;	 /* ... or FALLOC_FL_ZERO_RANGE */
-	uint8_t *bounce; /* O_DIRECT: for what is not aligned */
+	bool no_dsync;		 /* this file cannot RWF_DSYNC */
+	bool no_zero;		 /* ... or FALLOC_FL_ZERO_RANGE */
+	uint8_t *bounce;	 /* O_DIRECT: for what is not aligned */
+	uint64_t zeroes_written; /* bytes that bfile_zero had to write out */
 };
 
 /* Opens, locks (shared when read-only, so that two writers never meet) and measures. 0 or -errno,

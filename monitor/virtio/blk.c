@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "monitor/snapshot/state.h"
+#include "lib/clock.h"
 #include "monitor/virtio/blk_priv.h"
 
 #define PHYS_BLOCK 4096u
@@ -137,6 +138,11 @@ static int drain_queue(struct vblk *vb, unsigned qi, unsigned *budget)
 		s->q = (uint16_t)qi;
 		--*budget;
 		ret = blk_request(vb, s, deep);
+		if (ret == -EAGAIN) {
+			virtq_unpop(q, 1);
+			vb->throttled |= 1u << qi;
+			return 0;
+		}
 		if (ret < 0) {
 			q->why = "request without a status byte";
 			return ret;
@@ -164,6 +170,22 @@ static void notify_all(struct vblk *vb)
 		virtio_dev_notify(&vb->dev, &vb->dev.q[i]);
 }
 
+/* May queue qi go on? While one waits for the rate limit all do, so that short requests of one
+ * cannot keep a long one of another out for ever. */
+static bool admitted(struct vblk *vb, unsigned qi)
+{
+	if (!vb->throttled)
+		return true;
+	if (clock_mono_ns() < vb->dev.wake_at) {
+		vb->throttled |= 1u << qi;
+		vb->starved &= ~(1u << qi);
+		return false;
+	}
+	vb->throttled = 0;
+	vb->dev.wake_at = UINT64_MAX;
+	return true;
+}
+
 static void blk_serve(struct virtio_dev *dev, unsigned qi)
 {
 	struct vblk *vb = vblk_of(dev);
@@ -176,12 +198,17 @@ static void blk_serve(struct virtio_dev *dev, unsigned qi)
 	if (!virtio_dev_live(dev) || (!virtq_pending(q) && !vb->uring.inflight))
 		return;
 	blk_reap(vb);
+	if (!admitted(vb, qi)) {
+		notify_all(vb);
+		return;
+	}
 	do {
 		vb->starved &= ~(1u << qi);
 		virtq_kick_off(q);
 		ret = drain_queue(vb, qi, &budget);
 		submit(vb);
-	} while (!ret && (!(vb->starved & 1u << qi) || vb->nfree) && budget && virtq_kick_on(q));
+	} while (!ret && (!(vb->starved & 1u << qi) || vb->nfree) && budget &&
+		 !(vb->throttled & 1u << qi) && virtq_kick_on(q));
 	if (ret)
 		virtio_dev_broken(dev, q->why);
 	else
@@ -224,6 +251,23 @@ static void blk_on_event(struct virtio_dev *dev, const struct pollfd *pfd)
 		notify_all(vb);
 }
 
+/* Serve what waited for the rate limit, each time beginning with another queue. */
+static void blk_on_wake(struct virtio_dev *dev)
+{
+	struct vblk *vb = vblk_of(dev);
+	uint32_t waiting = vb->throttled;
+	unsigned turn = vb->turn++;
+
+	vb->throttled = 0;
+	dev->wake_at = UINT64_MAX;
+	for (unsigned i = 0; i < dev->nqueues; i++) {
+		unsigned qi = (turn + i) % dev->nqueues;
+
+		if (waiting & 1u << qi)
+			blk_serve(dev, qi);
+	}
+}
+
 static int blk_activate(struct virtio_dev *dev)
 {
 	(void)dev;
@@ -235,7 +279,7 @@ static void blk_reset(struct virtio_dev *dev)
 	struct vblk *vb = vblk_of(dev);
 
 	blk_drain(vb);
-	vb->starved = 0;
+	vb->starved = vb->throttled = 0;
 	vb->wce_set = false;
 }
 
@@ -255,7 +299,8 @@ static void blk_quiesce(struct virtio_dev *dev)
 	struct vblk *vb = vblk_of(dev);
 
 	blk_drain(vb);
-	vb->starved = 0;
+	vb->starved = vb->throttled = 0;
+	dev->wake_at = UINT64_MAX;
 }
 
 /* A disk of another size is the driver's to find out: it reads the capacity when told to look. */
@@ -285,6 +330,7 @@ static const struct virtio_ops blk_ops = {
 	.save = blk_save,
 	.quiesce = blk_quiesce,
 	.load = blk_load,
+	.on_wake = blk_on_wake,
 };
 
 /* --- life --- */
@@ -314,6 +360,8 @@ int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const
 			  BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_FLUSH | BLK_F_TOPOLOGY |
 			  BLK_F_CONFIG_WCE | (cfg->queues > 1 ? BLK_F_MQ : 0) |
 			  (cfg->ro ? BLK_F_RO : BLK_F_DISCARD | BLK_F_WRITE_ZEROES);
+	if (cfg->limit.bw.refill_ms || cfg->limit.ops.refill_ms)
+		ratelimit_set(&vb->limit, &cfg->limit.bw, &cfg->limit.ops, clock_mono_ns());
 	virtio_mmio_init(&vb->dev);
 	*ret_dev = &vb->dev;
 	return 0;
@@ -340,6 +388,16 @@ const struct blk_metrics *vblk_metrics(struct virtio_dev *dev)
 	vb->m.notifications = dev->notifications;
 	vb->m.interrupts = dev->interrupts;
 	return &vb->m;
+}
+
+void vblk_set_limits(struct virtio_dev *dev, const struct token_bucket *bw,
+		     const struct token_bucket *ops)
+{
+	struct vblk *vb = vblk_of(dev);
+
+	ratelimit_set(&vb->limit, bw, ops, clock_mono_ns());
+	if (vb->throttled)
+		blk_on_wake(dev);
 }
 
 int vblk_sync(struct virtio_dev *dev)

@@ -14,6 +14,7 @@
 #include "monitor/metrics.h"
 
 struct blk_config;
+struct token_bucket;
 struct virtio_dev;
 
 /* Opens and locks the file. cfg and gm are borrowed for the device's life. 0 or -errno, with a
@@ -25,6 +26,13 @@ int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const
 void vblk_destroy(struct virtio_dev *dev);
 /* Counters so far; the pointer stays valid. */
 const struct blk_metrics *vblk_metrics(struct virtio_dev *dev);
+/* New rate limits for reads and writes together, from now on: full buckets, NULL leaves that one
+ * alone, size or refill time 0 takes it away. What waited is served as far as they allow. An
+ * operation is a request of any kind, bytes are those of reads and writes (and of zeroes that had
+ * to be written out). On the thread that serves the device, or under the VM lock; an I/O thread is
+ * to be kicked after. */
+void vblk_set_limits(struct virtio_dev *dev, const struct token_bucket *bw,
+		     const struct token_bucket *ops);
 /* The VM stops: finish what is in flight, then fdatasync. 0 or -errno. */
 int vblk_sync(struct virtio_dev *dev) __attribute__((warn_unused_result));
 /* The file was grown or cut on purpose: tell the guest its new capacity. 0 or -errno. */

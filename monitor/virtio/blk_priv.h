@@ -16,6 +16,7 @@
 #include "monitor/config.h"
 #include "monitor/metrics.h"
 #include "monitor/virtio/dev.h"
+#include "monitor/virtio/ratelimit.h"
 
 #define BLK_F_SEG_MAX	   (UINT64_C(1) << 2)
 #define BLK_F_RO	   (UINT64_C(1) << 5)
@@ -52,6 +53,9 @@ struct vblk {
 	const struct blk_config *cfg;
 	bool wce, wce_set; /* wce_set: the driver chose through the config space */
 	uint32_t starved;  /* queues with requests that wait for a free slot or another turn */
+	struct ratelimit limit;
+	uint32_t throttled; /* queues whose next request waits for dev.wake_at */
+	unsigned turn;	    /* the queue that is served first at the next wake-up */
 	struct log_once err_log;
 
 	struct buring uring;
@@ -62,8 +66,9 @@ struct vblk {
 	struct blk_slot first; /* serves until then, and what is never in flight */
 };
 
-/* Do the request that was popped into s. 1 it is in io_uring and keeps s, 0 it is done, -EPROTO the
- * driver broke the device. deep: it is not alone, io_uring is worth it. */
+/* Do the request that was popped into s. 1 it is in io_uring and keeps s, 0 it is done, -EAGAIN the
+ * rate limit does not allow it before dev.wake_at (nothing has happened), -EPROTO the driver broke
+ * the device. deep: it is not alone, io_uring is worth it. */
 int blk_request(struct vblk *vb, struct blk_slot *s, bool deep);
 /* Finish what io_uring has completed. */
 void blk_reap(struct vblk *vb);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "monitor/virtio/blk_priv.h"
 #include "monitor/virtio/iov.h"
 
@@ -217,6 +218,7 @@ static void do_ranges(struct vblk *vb, struct blk_slot *s)
 {
 	struct blk_range r[BLK_MAX_SEGS] = {{0}};
 	unsigned n = (unsigned)(s->len / sizeof r[0]);
+	uint64_t before = vb->file.zeroes_written;
 	uint8_t st = ST_OK;
 
 	if (!(vb->dev.features & (s->type == T_DISCARD ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))) {
@@ -235,6 +237,9 @@ static void do_ranges(struct vblk *vb, struct blk_slot *s)
 		blk_drain(vb);
 	for (unsigned i = 0; i < n && st == ST_OK; i++)
 		st = host_status(vb, s, do_range(vb, s, &r[i]));
+	/* Where the file has no holes this was a write like any other. */
+	if (vb->limit.on)
+		ratelimit_charge(&vb->limit, vb->file.zeroes_written - before, 0, clock_mono_ns());
 	finish(vb, s, st, 0);
 }
 
@@ -278,6 +283,20 @@ static int parse(struct blk_slot *s, struct blk_hdr *hdr, bool *ret_hdr_ok)
 	return 0;
 }
 
+/* Does the rate limit let s pass? Reads and writes pay for their bytes, all pay for one operation.
+ */
+static bool rate_ok(struct vblk *vb, const struct blk_slot *s)
+{
+	uint64_t bytes = s->type == T_IN || s->type == T_OUT ? s->len : 0;
+	uint64_t t = ratelimit_take(&vb->limit, bytes, 1, clock_mono_ns());
+
+	if (!t)
+		return true;
+	vb->m.throttled++;
+	vb->dev.wake_at = t;
+	return false;
+}
+
 int blk_request(struct vblk *vb, struct blk_slot *s, bool deep)
 {
 	struct blk_hdr hdr;
@@ -289,6 +308,8 @@ int blk_request(struct vblk *vb, struct blk_slot *s, bool deep)
 		finish(vb, s, ST_IOERR, 0);
 		return 0;
 	}
+	if (vb->limit.on && !rate_ok(vb, s))
+		return -EAGAIN;
 	switch (s->type) {
 	case T_IN:
 	case T_OUT:

@@ -57,6 +57,8 @@ struct virtio_ops {
 	void (*quiesce)(struct virtio_dev *dev);
 	/* Take them back; transport and rings are in place. 0 or -errno. */
 	int (*load)(struct virtio_dev *dev, const struct dev_state *st);
+	/* dev->wake_at has come. NULL ok when the device never sets it. */
+	void (*on_wake)(struct virtio_dev *dev);
 };
 
 struct virtio_dev {
@@ -70,6 +72,8 @@ struct virtio_dev {
 	uint32_t config_size;
 	unsigned nqueues;
 	struct virtq q[VIRTIO_MAX_QUEUES];
+	/* CLOCK_MONOTONIC, ns: call ops->on_wake then; UINT64_MAX: never. The device sets it. */
+	uint64_t wake_at;
 
 	/* transport state, owned by mmio.c */
 	uint32_t status, isr, generation;
@@ -110,6 +114,12 @@ static inline void virtio_dev_serve_all(struct virtio_dev *dev)
 {
 	for (unsigned i = 0; i < dev->nqueues; i++)
 		dev->ops->serve(dev, i);
+}
+
+static inline void virtio_dev_wake(struct virtio_dev *dev, uint64_t now)
+{
+	if (now >= dev->wake_at)
+		dev->ops->on_wake(dev);
 }
 
 #endif

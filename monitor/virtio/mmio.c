@@ -103,6 +103,7 @@ static void reset(struct virtio_dev *dev)
 	dev->isr = 0;
 	dev->features = dev->drv_features = 0;
 	dev->dev_feat_sel = dev->drv_feat_sel = dev->queue_sel = 0;
+	dev->wake_at = UINT64_MAX;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
 		virtq_reset(&dev->q[i]);
 }

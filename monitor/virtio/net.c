@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "monitor/backend/tap.h"
 #include "monitor/config.h"
 #include "monitor/snapshot/state.h"
@@ -79,10 +80,37 @@ static void net_reset(struct virtio_dev *dev)
 	struct vnet *vn = vnet_of(dev);
 
 	vn->rx_starved = vn->tx_blocked = false;
+	vn->rx_wake = vn->tx_wake = 0;
 	if (vn->offloading)
 		(void)!tap_offload(vn->fd, false, false,
 				   false); /* activation sets it again, and says so if it cannot */
 	vn->offloading = false;
+}
+
+void net_throttle(struct vnet *vn, uint64_t *wake, uint64_t t)
+{
+	uint64_t rx, tx;
+
+	*wake = t;
+	rx = vn->rx_wake ? vn->rx_wake : UINT64_MAX;
+	tx = vn->tx_wake ? vn->tx_wake : UINT64_MAX;
+	vn->dev.wake_at = rx < tx ? rx : tx;
+}
+
+static void net_on_wake(struct virtio_dev *dev)
+{
+	struct vnet *vn = vnet_of(dev);
+	uint64_t now = clock_mono_ns();
+	bool rx = vn->rx_wake && now >= vn->rx_wake, tx = vn->tx_wake && now >= vn->tx_wake;
+
+	if (rx)
+		net_throttle(vn, &vn->rx_wake, 0);
+	if (tx)
+		net_throttle(vn, &vn->tx_wake, 0);
+	if (tx && virtio_dev_live(dev))
+		net_tx(vn);
+	if (rx && virtio_dev_live(dev))
+		net_rx(vn);
 }
 
 static void net_serve(struct virtio_dev *dev, unsigned q)
@@ -91,9 +119,12 @@ static void net_serve(struct virtio_dev *dev, unsigned q)
 
 	if (!virtio_dev_live(dev))
 		return;
-	if (q == NET_TX)
+	/* Whoever rings or polls instead of sleeping gets on in time as well, but not sooner. */
+	if (dev->wake_at != UINT64_MAX)
+		virtio_dev_wake(dev, clock_mono_ns());
+	if (q == NET_TX && !vn->tx_wake)
 		net_tx(vn);
-	else if (vn->rx_starved)
+	else if (q == NET_RX && vn->rx_starved)
 		net_rx(vn); /* frames that wait while there are buffers are the business of on_event
 			     */
 }
@@ -105,9 +136,9 @@ static unsigned net_pollfds(const struct virtio_dev *dev, struct pollfd *pfd, un
 	if (!max || !virtio_dev_live(dev) || vn->dead)
 		return 0;
 	*pfd = (struct pollfd){.fd = vn->fd};
-	if (dev->q[NET_RX].started && !vn->rx_starved)
+	if (dev->q[NET_RX].started && !vn->rx_starved && !vn->rx_wake)
 		pfd->events |= POLLIN;
-	if (vn->tx_blocked)
+	if (vn->tx_blocked && !vn->tx_wake)
 		pfd->events |= POLLOUT;
 	/* A helper that ends is noticed (POLLHUP needs no asking); a tap without news is left
 	 * alone. */
@@ -120,7 +151,7 @@ static void net_on_event(struct virtio_dev *dev, const struct pollfd *pfd)
 
 	if (!virtio_dev_live(dev))
 		return;
-	if (pfd->revents & POLLOUT)
+	if ((pfd->revents & POLLOUT) && !vn->tx_wake)
 		net_tx(vn);
 	if (virtio_dev_live(dev) && (pfd->revents & POLLIN))
 		net_rx(vn);
@@ -152,6 +183,8 @@ static void net_quiesce(struct virtio_dev *dev)
 	vn->rx_starved = true; /* the first look at the ring will tell */
 	vn->tx_blocked = vn->rx_big = false;
 	net_rx_discard(vn);
+	vn->rx_wake = vn->tx_wake = 0;
+	dev->wake_at = UINT64_MAX;
 }
 
 /* The MAC is the saved one unless the user gave this VM its own. */
@@ -161,6 +194,9 @@ static int net_load(struct virtio_dev *dev, const struct dev_state *st)
 
 	if (!vn->cfg->has_mac)
 		memcpy(vn->mac, st->mac, sizeof vn->mac);
+	/* Frames that waited when this was saved: the backend's being writable brings us to them.
+	 */
+	vn->tx_blocked = virtq_pending(&dev->q[NET_TX]);
 	return 0;
 }
 
@@ -177,6 +213,7 @@ static const struct virtio_ops net_ops = {
 	.save = net_save,
 	.quiesce = net_quiesce,
 	.load = net_load,
+	.on_wake = net_on_wake,
 };
 
 /* --- life --- */
@@ -242,6 +279,12 @@ static int choose_mac(struct vnet *vn, const struct net_config *cfg)
 	return 0;
 }
 
+static void set_limits(struct ratelimit *rl, const struct rate_config *cfg)
+{
+	if (cfg->bw.refill_ms || cfg->ops.refill_ms)
+		ratelimit_set(rl, &cfg->bw, &cfg->ops, clock_mono_ns());
+}
+
 int vnet_create(struct virtio_dev **ret_dev, const struct net_config *cfg, const struct gmem *gm,
 		char *err, size_t errlen)
 {
@@ -281,6 +324,8 @@ int vnet_create(struct virtio_dev **ret_dev, const struct net_config *cfg, const
 				   NET_F_HOST_TSO6 | NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6;
 	/* Unikraft acknowledges GUEST_CSUM whether or not it is offered. */
 	vn->dev.ignored = NET_F_GUEST_CSUM;
+	set_limits(&vn->rx_limit, &cfg->rx_limit);
+	set_limits(&vn->tx_limit, &cfg->tx_limit);
 	virtio_mmio_init(&vn->dev);
 	*ret_dev = &vn->dev;
 	return 0;
@@ -316,6 +361,21 @@ const struct net_metrics *vnet_metrics(struct virtio_dev *dev)
 	vn->m.notifications = dev->notifications;
 	vn->m.interrupts = dev->interrupts;
 	return &vn->m;
+}
+
+void vnet_set_limits(struct virtio_dev *dev, const struct token_bucket *rx_bw,
+		     const struct token_bucket *rx_ops, const struct token_bucket *tx_bw,
+		     const struct token_bucket *tx_ops)
+{
+	struct vnet *vn = vnet_of(dev);
+	uint64_t now = clock_mono_ns();
+
+	ratelimit_set(&vn->rx_limit, rx_bw, rx_ops, now);
+	ratelimit_set(&vn->tx_limit, tx_bw, tx_ops, now);
+	/* Whoever waits asks the new buckets. */
+	vn->rx_wake = vn->rx_wake ? now : 0;
+	vn->tx_wake = vn->tx_wake ? now : 0;
+	net_on_wake(dev);
 }
 
 const uint8_t *vnet_mac(const struct virtio_dev *dev)

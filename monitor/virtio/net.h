@@ -14,6 +14,7 @@
 #include "monitor/metrics.h"
 
 struct net_config;
+struct token_bucket;
 struct virtio_dev;
 
 /* Opens the tap or starts the helper, without waiting for it. cfg and gm are borrowed for the
@@ -29,6 +30,13 @@ int vnet_wait_ready(struct virtio_dev *dev, char *err, size_t errlen)
 void vnet_destroy(struct virtio_dev *dev);
 /* Counters so far; the pointer stays valid. */
 const struct net_metrics *vnet_metrics(struct virtio_dev *dev);
+/* New rate limits of both directions, from now on: full buckets, NULL leaves that one alone, size
+ * or refill time 0 takes it away. What waited is moved as far as they allow. An operation is a
+ * frame, bytes are the frame's without virtio header. On the thread that serves the device, or
+ * under the VM lock; an I/O thread is to be kicked after. */
+void vnet_set_limits(struct virtio_dev *dev, const struct token_bucket *rx_bw,
+		     const struct token_bucket *rx_ops, const struct token_bucket *tx_bw,
+		     const struct token_bucket *tx_ops);
 /* The MAC the guest sees: 6 bytes, the configured or a random one. */
 const uint8_t *vnet_mac(const struct virtio_dev *dev);
 

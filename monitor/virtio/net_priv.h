@@ -14,6 +14,7 @@
 #include "monitor/backend/usernet.h"
 #include "monitor/metrics.h"
 #include "monitor/virtio/dev.h"
+#include "monitor/virtio/ratelimit.h"
 
 #define NET_F_CSUM	 (UINT64_C(1) << 0)
 #define NET_F_GUEST_CSUM (UINT64_C(1) << 1)
@@ -66,6 +67,8 @@ struct vnet {
 			   then */
 	bool offloading; /* TUNSETOFFLOAD is not 0 */
 	bool tx_blocked; /* the backend is full: wait until fd is writable */
+	struct ratelimit rx_limit, tx_limit;
+	uint64_t rx_wake, tx_wake; /* the limit keeps frames till then; 0: it does not */
 	struct log_once rx_log, tx_log;
 };
 
@@ -74,6 +77,8 @@ void net_rx(struct vnet *vn);
 void net_tx(struct vnet *vn);
 /* Frames that wait are for a guest that is no more: a budget of them is thrown away. */
 void net_rx_discard(struct vnet *vn);
+/* Frames of one direction wait for the rate limit until t; 0: not any more. */
+void net_throttle(struct vnet *vn, uint64_t *wake, uint64_t t);
 /* The backend failed for good: link down. */
 void net_dead(struct vnet *vn, const char *why);
 

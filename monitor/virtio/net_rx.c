@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "monitor/virtio/iov.h"
 #include "monitor/virtio/net_priv.h"
 
@@ -163,14 +164,31 @@ static uint64_t window_goal(struct vnet *vn)
 	return vn->rx_big ? NET_HDR + NET_GSO_MAX : small;
 }
 
+/* A frame's length is known when it has been read: it pays after the fact, and while something is
+ * owed no other is read. */
+static bool rate_ok(struct vnet *vn)
+{
+	uint64_t t = ratelimit_ready(&vn->rx_limit, clock_mono_ns());
+
+	if (!t)
+		return true;
+	vn->m.rx_throttled++;
+	net_throttle(vn, &vn->rx_wake, t);
+	return false;
+}
+
 /* 1 a frame was moved or dropped, 0 nothing to do, -errno of the backend, -EPROTO of the ring. */
 static int rx_one(struct vnet *vn, struct window *w)
 {
 	size_t spill = NET_HDR + NET_GSO_MAX;
-	uint64_t goal = window_goal(vn);
-	int ret = window_fill(vn, w, goal);
+	uint64_t goal;
 	ssize_t len;
+	int ret;
 
+	if (vn->rx_limit.on && !rate_ok(vn))
+		return 0;
+	goal = window_goal(vn);
+	ret = window_fill(vn, w, goal);
 	if (ret)
 		return ret;
 	if (!w->chains) {
@@ -180,6 +198,9 @@ static int rx_one(struct vnet *vn, struct window *w)
 	len = receive(vn, w, spill);
 	if (len <= 0)
 		return (int)len;
+	if (vn->rx_limit.on)
+		ratelimit_charge(&vn->rx_limit, len > NET_HDR ? (uint64_t)len - NET_HDR : 0, 1,
+				 clock_mono_ns());
 	if (len < (ssize_t)(NET_HDR + NET_ETH_HLEN)) {
 		vn->m.rx_dropped++;
 		return 1;
@@ -199,7 +220,7 @@ void net_rx(struct vnet *vn)
 	struct window w;
 	int ret = 1;
 
-	if (!q->started || vn->dead)
+	if (!q->started || vn->dead || vn->rx_wake)
 		return;
 	memset(&w, 0, offsetof(struct window, iov)); /* not the iovecs: most are never used */
 	vn->rx_starved = false;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "monitor/config.h"
 #include "monitor/virtio/iov.h"
 #include "monitor/virtio/net_priv.h"
@@ -116,7 +117,19 @@ static void tx_error(struct vnet *vn, int ret)
 			 vn->tap && ret == -EIO ? ": the tap is down, 'ip link set NAME up'" : "");
 }
 
-/* 0 the chain is done with, -EAGAIN the backend is full and the frame is kept, -EPROTO, -EPIPE. */
+static bool rate_ok(struct vnet *vn, uint64_t bytes)
+{
+	uint64_t t = ratelimit_take(&vn->tx_limit, bytes, 1, clock_mono_ns());
+
+	if (!t)
+		return true;
+	vn->m.tx_throttled++;
+	net_throttle(vn, &vn->tx_wake, t);
+	return false;
+}
+
+/* 0 the chain is done with; the frame is kept because -EAGAIN the backend is full, -EBUSY the rate
+ * limit says so; -EPROTO, -EPIPE. */
 static int tx_one(struct vnet *vn, const struct virtq_chain *c)
 {
 	struct tx_frame f;
@@ -143,7 +156,11 @@ static int tx_one(struct vnet *vn, const struct virtq_chain *c)
 	}
 	if (vn->policy && !policy_ok(vn, &f))
 		return 0;
+	if (vn->tx_limit.on && !rate_ok(vn, f.len))
+		return -EBUSY;
 	ret = send_frame(vn, &f, c);
+	if (ret == -EAGAIN && vn->tx_limit.on)
+		ratelimit_refund(&vn->tx_limit, f.len, 1);
 	if (ret == -EAGAIN || ret == -EPIPE || ret == -ECONNRESET)
 		return ret == -EAGAIN ? ret : -EPIPE;
 	if (ret) {
@@ -165,7 +182,7 @@ static int tx_next(struct vnet *vn)
 	if (ret <= 0)
 		return ret;
 	ret = tx_one(vn, &c);
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN || ret == -EBUSY)
 		virtq_unpop(q, 1);
 	if (ret && ret != -EPIPE)
 		return ret;

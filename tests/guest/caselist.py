@@ -28,12 +28,12 @@ class Disk:
         if len(words) < 2 or words[1] not in ("ext4", "raw"):
             raise CaseError(f"disk '{line}': ID ext4|raw ...")
         self.id, self.kind = words[:2]
-        self.ro, self.dir, self.size = False, None, None
+        self.ro, self.dir, self.size, self.opts = False, None, None, None
         for word in words[2:]:
             key, _, value = word.partition("=")
             if word == "ro":
                 self.ro = True
-            elif key in ("dir", "size") and value:
+            elif key in ("dir", "size", "opts") and value:
                 setattr(self, key, value)
             else:
                 raise CaseError(f"disk '{line}': what is '{word}'?")

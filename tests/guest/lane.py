@@ -161,8 +161,12 @@ class Setting:
         argv += ["--cmdline", self.guest_cmdline(), "--metrics", self.env["METRICS"]]
         for d in case.disks:
             argv += ["--block", f"id={d.id},path={self.env['DISK_' + d.id]}" + (",ro" if d.ro else "")]
+            argv[-1] += f",{self.expand(d.opts)}" if d.opts else ""
         if case.net:
-            back = "tap=tap0" if case.net[0] == "tap" else "fd=3" if self.jailed else ",".join(case.net)
+            words = [w.removeprefix("opts=") for w in case.net if w != "noip"]
+            if self.jailed and words[0] == "user":
+                words = ["fd=3"] + [w.removeprefix("opts=") for w in case.net if w.startswith("opts=")]
+            back = ",".join(["tap=tap0" if w == "tap" else w for w in words])
             argv += ["--net", f"id=eth0,{back},mac={MAC}"]
         return argv + shlex.split(self.expand(case.monitor))
 
@@ -172,7 +176,7 @@ class Setting:
         argv = []
         if self.case.net[:1] == ["user"]:
             argv = [f"{self.build}/bin/mayfly-usernet", "--fd=3"]
-            for word in self.case.net[1:]:
+            for word in (w for w in self.case.net[1:] if not w.startswith("opts=")):
                 host, guest = word.removeprefix("fwd=").split(":")
                 argv.append(f"--fwd=tcp:127.0.0.1:{host}:{guest}")
             argv.append("--run")

@@ -25,3 +25,4 @@ GUESTS += crash
 GUESTS += linger
 GUESTS += rewound
 GUESTS += api
+GUESTS += limits

@@ -29,7 +29,10 @@ test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c
 
 UNIT_TESTS += test_blk
 test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
-test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=pwritev,--wrap=io_uring_queue_init
+test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=pwritev,--wrap=io_uring_queue_init,--wrap=clock_gettime,--wrap=fallocate
+
+UNIT_TESTS += test_ratelimit
+test_ratelimit_SRCS = tests/unit/test_ratelimit.c $(RATELIMIT_SRCS)
 
 UNIT_TESTS += test_image
 test_image_SRCS = tests/unit/test_image.c tests/unit/elf_image.c monitor/elf.c monitor/image.c lib/handed.c lib/num.c
@@ -46,6 +49,7 @@ test_netpolicy_SRCS = tests/unit/test_netpolicy.c monitor/virtio/netpolicy.c
 
 UNIT_TESTS += test_net
 test_net_SRCS = tests/unit/test_net.c tests/unit/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) lib/log.c
+test_net_LIBS = -Wl,--wrap=clock_gettime
 $(O)/tests/test_net: | $(BIN)/mayfly-usernet
 
 UNIT_TESTS += test_mmio_model

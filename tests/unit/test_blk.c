@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <liburing.h>
@@ -42,7 +43,7 @@ struct hdr {
 };
 
 static unsigned syncs, dsyncs, plain_writes;
-static bool refuse_uring;
+static bool refuse_uring, refuse_holes;
 
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
@@ -73,6 +74,29 @@ int __wrap_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned
 int __wrap_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags)
 {
 	return refuse_uring ? -EPERM : __real_io_uring_queue_init(entries, ring, flags);
+}
+
+int __real_fallocate(int fd, int mode, off_t off, off_t len);
+int __wrap_fallocate(int fd, int mode, off_t off, off_t len);
+int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
+{
+	if (!refuse_holes)
+		return __real_fallocate(fd, mode, off, len);
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static uint64_t fake_now; /* ns; 0: the clock is the host's */
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (!fake_now || id != CLOCK_MONOTONIC)
+		return __real_clock_gettime(id, ts);
+	ts->tv_sec = (time_t)(fake_now / 1000000000);
+	ts->tv_nsec = (long)(fake_now % 1000000000);
+	return 0;
 }
 
 static char path[64];
@@ -713,6 +737,145 @@ Test(blk, sync_finishes_what_is_in_flight)
 	cr_assert_eq(vblk_sync(dev), 0);
 	cr_assert_eq(g_used_idx(&ring[0]), 32);
 	cr_assert_eq(syncs, 1);
+}
+
+#define SEC UINT64_C(1000000000)
+
+/* Keep `depth` requests of len bytes in the ring for `secs` of a clock that jumps from one wake-up
+ * to the next. Requests served. */
+static uint64_t flood(uint32_t type, uint32_t len, unsigned depth, uint64_t secs)
+{
+	uint64_t end = fake_now + secs * SEC, done = 0, wakes = 0;
+	unsigned offered = 0;
+	uint32_t id, used;
+
+	up(F_ALL);
+	while (fake_now < end) {
+		for (; offered < depth; offered++)
+			offer(&ring[0], offered, type, 0, DATA, len);
+		g_kick(dev, 0);
+		/* the queue has stopped by itself: nothing to poll, a time to wake up */
+		for (; g_used(&ring[0], &id, &used); offered--)
+			done++;
+		if (offered == depth) {
+			struct pollfd pfd;
+
+			cr_assert_eq(dev->ops->pollfds(dev, &pfd, 1), 0, "that would spin");
+			cr_assert_gt(dev->wake_at, fake_now);
+			cr_assert_lt(dev->wake_at, fake_now + 10 * SEC);
+			virtio_dev_wake(dev, dev->wake_at - 1);
+			g_kick(dev, 0); /* ringing does not help */
+			virtio_dev_serve_all(dev);
+			cr_assert_eq(g_used_idx(&ring[0]), ring[0].last_used);
+			fake_now = dev->wake_at;
+			virtio_dev_wake(dev, fake_now);
+			wakes++;
+		}
+	}
+	cr_assert_gt(wakes, 0);
+	return done;
+}
+
+Test(blk, rate_of_bytes)
+{
+	static const uint32_t len[] = {512, 4096, 65536};
+
+	fake_now = SEC;
+	refuse_uring = true;
+	vblk_set_limits(dev, &(struct token_bucket){100000, 0, 100}, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t n = flood(i & 1, len[i], 16, 20) * len[i];
+
+		cr_assert_geq(n, 20 * 950000, "%u", len[i]);
+		cr_assert_leq(n, 20 * 1050000, "%u", len[i]);
+	}
+	cr_assert_gt(vblk_metrics(dev)->throttled, 0);
+}
+
+Test(blk, rate_of_operations)
+{
+	fake_now = SEC;
+	refuse_uring = true;
+	vblk_set_limits(dev, NULL, &(struct token_bucket){10, 0, 100});
+	uint64_t n = flood(4, 0, 8, 50) + flood(0, 4096, 8, 50);
+
+	cr_assert_geq(n, 100 * 95);
+	cr_assert_leq(n, 100 * 105);
+}
+
+Test(blk, limits_change_while_requests_wait)
+{
+	fake_now = SEC;
+	vblk_set_limits(dev, &(struct token_bucket){4096, 0, 1000}, NULL);
+	for (unsigned i = 0; i < 4; i++)
+		offer(&ring[0], i, 0, 0, DATA, 4096);
+	g_kick(dev, 0);
+	wait_used(&ring[0], 1);
+	cr_assert_eq(g_used_idx(&ring[0]), 1);
+	cr_assert_eq(dev->wake_at, 2 * SEC);
+	vblk_set_limits(dev, &(struct token_bucket){8192, 0, 1000}, NULL);
+	cr_assert_eq(g_used_idx(&ring[0]), 3, "two fit into the new bucket");
+	vblk_set_limits(dev, &(struct token_bucket){0}, NULL);
+	cr_assert_eq(g_used_idx(&ring[0]), 4);
+	cr_assert_eq(dev->wake_at, UINT64_MAX);
+	cr_assert_eq(run(0, 0, DATA, 65536, NULL), 0, "without a limit");
+	/* a reset does not fill the bucket, nor does it leave a wake-up behind */
+	vblk_set_limits(dev, &(struct token_bucket){512, 0, 1000}, NULL);
+	cr_assert_eq(run(0, 0, DATA, 512, NULL), 0);
+	offer(&ring[0], 0, 0, 0, DATA, 512);
+	g_kick(dev, 0);
+	cr_assert_eq(dev->wake_at, fake_now + SEC);
+	g_wr(dev, 0x70, 0);
+	cr_assert_eq(dev->wake_at, UINT64_MAX);
+	up(F_ALL);
+	offer(&ring[0], 0, 0, 0, DATA, 512);
+	g_kick(dev, 0);
+	cr_assert_eq(g_used_idx(&ring[0]), 0);
+	cr_assert_eq(dev->wake_at, fake_now + SEC);
+}
+
+Test(blk, holes_are_free_and_written_zeroes_are_not)
+{
+	fake_now = SEC;
+	vblk_set_limits(dev, &(struct token_bucket){4096, 0, 1000}, NULL);
+	put_range(0, 0, 64, 1);
+	cr_assert_eq(run(13, 0, DATA, 16, NULL), 0);
+	cr_assert_eq(run(0, 0, DATA + 4096, 512, NULL), 0, "a hole is free");
+	refuse_holes = true;
+	cr_assert_eq(run(13, 0, DATA, 16, NULL), 0);
+	cr_assert_eq(disk_byte(0), 0);
+	offer(&ring[0], 0, 0, 0, DATA, 512);
+	g_kick(dev, 0);
+	/* 32 KiB and 512 bytes, of which the bucket had 3.5 KiB; and 512 now */
+	cr_assert_eq(dev->wake_at, fake_now + (32768 + 512 - 3584) * SEC / 4096);
+}
+
+Test(blk_file, limited_queues_take_turns)
+{
+	unsigned served[4] = {0};
+
+	make_disk(DISK);
+	cfg.queues = 4;
+	cfg.limit.ops = (struct token_bucket){1, 0, 10};
+	fake_now = SEC;
+	create();
+	up(F_ALL | UINT64_C(1) << 12);
+	for (unsigned i = 0; i < 400; i++) {
+		for (unsigned k = 0; k < 4; k++) {
+			uint32_t id, used;
+
+			if (!i || g_used(&ring[k], &id, &used)) {
+				served[k] += i != 0;
+				offer(&ring[k], k, 0, 0, DATA + 512 * k, 512);
+				g_kick(dev, k);
+			}
+		}
+		fake_now = dev->wake_at;
+		virtio_dev_wake(dev, fake_now);
+	}
+	for (unsigned k = 0; k < 4; k++)
+		cr_assert_geq(served[k], 60, "queue %u: %u of 400", k, served[k]);
+	teardown();
 }
 
 Test(blk_file, several_queues)

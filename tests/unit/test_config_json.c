@@ -131,6 +131,53 @@ Test(config_json, ranges_are_named)
 		"more than 4 disks");
 }
 
+Test(config_json, rate_limiters)
+{
+	accepted("{\"block\":[{\"path\":\"x\",\"rate_limiter\":{\"bandwidth\":{\"size\":1000,"
+		 "\"one_time_burst\":2000,\"refill_time\":100},\"ops\":{\"size\":5,"
+		 "\"refill_time\":1000}}}],\"net\":[{\"user\":true,\"rx_rate_limiter\":{\"ops\":"
+		 "{\"size\":7,\"refill_time\":8},\"bandwidth\":null},\"tx_bw\":\"1M/1s\","
+		 "\"tx_rate_limiter\":{}}]}");
+	cr_assert_eq(cfg.blk[0].limit.bw.size, 1000);
+	cr_assert_eq(cfg.blk[0].limit.bw.burst, 2000);
+	cr_assert_eq(cfg.blk[0].limit.bw.refill_ms, 100);
+	cr_assert_eq(cfg.blk[0].limit.ops.size, 5);
+	cr_assert_eq(cfg.blk[0].limit.ops.burst, 0);
+	cr_assert_eq(cfg.net[0].rx_limit.ops.size, 7);
+	cr_assert_eq(cfg.net[0].rx_limit.bw.refill_ms, 0);
+	cr_assert_eq(cfg.net[0].tx_limit.bw.size, 1u << 20);
+	accepted("{\"block\":[{\"path\":\"x\",\"rate_limiter\":{\"ops\":{\"size\":0,"
+		 "\"refill_time\":0}}}]}");
+}
+
+/* A disk with this as its rate_limiter. */
+static void limiter_refused(const char *limiter, const char *says)
+{
+	char json[256];
+
+	snprintf(json, sizeof json, "{\"block\":[{\"path\":\"x\",\"rate_limiter\":%s}]}", limiter);
+	refused(json, says);
+}
+
+Test(config_json, bad_rate_limiters_are_named)
+{
+	limiter_refused("5", "block[0].rate_limiter: is a whole number; it has to be an object");
+	limiter_refused("{\"bw\":{}}", "block[0].rate_limiter.bw: unknown key");
+	limiter_refused("{\"ops\":5}", "block[0].rate_limiter.ops: is a whole number");
+	limiter_refused("{\"ops\":{\"size\":1}}", "rate_limiter.ops: refill_time is missing");
+	limiter_refused("{\"ops\":{\"refill_time\":1}}", "rate_limiter.ops: size is missing");
+	limiter_refused("{\"ops\":{\"size\":-1,\"refill_time\":1}}",
+			"rate_limiter.ops: size is not a whole number of 0 or more");
+	limiter_refused("{\"ops\":{\"size\":1,\"refill_time\":1.5}}", "refill_time is not a whole");
+	limiter_refused("{\"ops\":{\"size\":1,\"refill_time\":\"1s\"}}", "refill_time is not");
+	limiter_refused("{\"ops\":{\"size\":1,\"refill_time\":1,\"burst\":3}}",
+			"rate_limiter.ops: unknown key 'burst'");
+	limiter_refused("{\"ops\":{\"size\":99999999999999999999,\"refill_time\":1}}", "line 1");
+	refused("{\"block\":[{\"path\":\"x\",\"ops\":\"1/1s\",\"rate_limiter\":{\"ops\":{"
+		"\"size\":1,\"refill_time\":1}}}]}",
+		"block[0].rate_limiter.ops: this limit is there twice");
+}
+
 Test(config_json, duplicates)
 {
 	refused("{\"kernel\":\"a\",\"kernel\":\"b\"}", "duplicate object key");

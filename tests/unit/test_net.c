@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "monitor/config.h"
@@ -44,6 +45,19 @@ struct nhdr {
 	uint8_t flags, gso_type;
 	uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
 };
+
+static uint64_t fake_now; /* ns; 0: the clock is the host's */
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (!fake_now || id != CLOCK_MONOTONIC)
+		return __real_clock_gettime(id, ts);
+	ts->tv_sec = (time_t)(fake_now / 1000000000);
+	ts->tv_nsec = (long)(fake_now % 1000000000);
+	return 0;
+}
 
 static struct net_config cfg;
 static struct virtio_dev *dev;
@@ -413,6 +427,158 @@ Test(net, rule15_empty_ring_keeps_frames_and_a_kick_resumes)
 	cr_assert_eq(pfd.events & POLLIN, POLLIN);
 	for (unsigned i = 0; i < 5; i++)
 		cr_assert(g_used(&rx, &id, &len));
+}
+
+#define SEC UINT64_C(1000000000)
+
+/* The clock jumps to the device's next wake-up, which nothing brings forward. */
+static void next_wake(void)
+{
+	struct pollfd pfd;
+
+	cr_assert_gt(dev->wake_at, fake_now);
+	cr_assert_lt(dev->wake_at, fake_now + 10 * SEC);
+	if (dev->ops->pollfds(dev, &pfd, 1) == 1)
+		cr_assert_eq(poll(&pfd, 1, 0), 0, "that would spin");
+	virtio_dev_wake(dev, dev->wake_at - 1);
+	virtio_dev_serve_all(dev);
+	fake_now = dev->wake_at;
+	virtio_dev_wake(dev, fake_now);
+}
+
+/* Frames of len bytes sent as fast as the limit lets them, for secs. */
+static uint64_t tx_flood(uint32_t len, uint64_t secs)
+{
+	static uint8_t f[1514], got[1600];
+	uint64_t end = fake_now + secs * SEC, n = 0;
+	uint32_t id, used;
+
+	make_frame(f, len, 1);
+	while (fake_now < end) {
+		while ((uint16_t)(tx.avail_idx - g_used_idx(&tx)) < 8)
+			tx_frame(&plain, f, len);
+		while (g_used(&tx, &id, &used))
+			;
+		while (recv(peer, got, sizeof got, MSG_DONTWAIT) == (ssize_t)len)
+			n++;
+		if (dev->wake_at != UINT64_MAX)
+			next_wake();
+	}
+	return n;
+}
+
+static uint64_t rx_flood(uint32_t len, uint64_t secs)
+{
+	static uint8_t f[1514];
+	uint64_t end = fake_now + secs * SEC, n = 0;
+	struct pollfd pfd;
+	uint32_t id, used;
+
+	make_frame(f, len, 1);
+	while (fake_now < end) {
+		while ((uint16_t)(rx.avail_idx - g_used_idx(&rx)) < 32)
+			rx_offer(RXBUF, 1600);
+		g_kick(dev, 0);
+		while (send(peer, f, len, MSG_DONTWAIT) == (ssize_t)len)
+			;
+		if (dev->ops->pollfds(dev, &pfd, 1) == 1 && poll(&pfd, 1, 0) == 1)
+			dev->ops->on_event(dev, &pfd);
+		while (g_used(&rx, &id, &used))
+			n++;
+		if (dev->wake_at != UINT64_MAX)
+			next_wake();
+	}
+	return n;
+}
+
+Test(net, rate_of_bytes)
+{
+	static const uint32_t len[] = {60, 590, 1514};
+
+	fake_now = SEC;
+	up(F_BASE);
+	vnet_set_limits(dev, &(struct token_bucket){20000, 0, 100}, NULL,
+			&(struct token_bucket){10000, 0, 100}, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t t = tx_flood(len[i], 20) * len[i], r = rx_flood(len[i], 20) * len[i];
+
+		cr_assert(t >= 20 * 95000 && t <= 20 * 105000, "tx of %u: %lu", len[i], t);
+		cr_assert(r >= 20 * 190000 && r <= 20 * 210000, "rx of %u: %lu", len[i], r);
+	}
+	cr_assert_gt(m()->tx_throttled, 0);
+	cr_assert_gt(m()->rx_throttled, 0);
+	cr_assert_eq(m()->rx_dropped, 0);
+}
+
+Test(net, rate_of_frames)
+{
+	fake_now = SEC;
+	up(F_BASE);
+	vnet_set_limits(dev, NULL, &(struct token_bucket){50, 0, 1000}, NULL,
+			&(struct token_bucket){20, 0, 100});
+	uint64_t t = tx_flood(100, 30), r = rx_flood(100, 30);
+
+	cr_assert(t >= 30 * 190 && t <= 30 * 210, "%lu", t);
+	cr_assert(r >= 30 * 47 && r <= 30 * 53, "%lu", r);
+}
+
+Test(net, limits_change_while_frames_wait)
+{
+	uint8_t f[1000];
+	struct pollfd pfd;
+
+	fake_now = SEC;
+	up(F_BASE);
+	make_frame(f, sizeof f, 1);
+	vnet_set_limits(dev, NULL, &(struct token_bucket){1, 0, 1000}, NULL,
+			&(struct token_bucket){1, 0, 500});
+	for (unsigned i = 0; i < 4; i++) {
+		tx_frame(&plain, f, sizeof f);
+		rx_offer(RXBUF + 2048 * i, 2048);
+		cr_assert_eq(send(peer, f, sizeof f, 0), sizeof f);
+	}
+	g_kick(dev, 0);
+	events(&rx, 1, 0);
+	cr_assert_eq(g_used_idx(&rx), 1);
+	cr_assert_eq(g_used_idx(&tx), 1);
+	cr_assert_eq(dev->wake_at, fake_now + SEC / 2, "the earlier of both");
+	fake_now += SEC / 2;
+	virtio_dev_wake(dev, fake_now);
+	cr_assert_eq(g_used_idx(&tx), 2);
+	cr_assert_eq(g_used_idx(&rx), 1);
+	cr_assert_eq(dev->ops->pollfds(dev, &pfd, 1), 1, "the socket's end is still noticed");
+	cr_assert_eq(pfd.events, 0);
+	vnet_set_limits(dev, NULL, &(struct token_bucket){0}, NULL, &(struct token_bucket){0});
+	cr_assert_eq(g_used_idx(&tx), 4);
+	cr_assert_eq(g_used_idx(&rx), 4);
+	cr_assert_eq(dev->wake_at, UINT64_MAX);
+}
+
+Test(net, what_the_backend_refused_is_not_paid_for)
+{
+	static uint8_t f[1000];
+	uint16_t sent;
+	uint32_t id, used;
+
+	fake_now = SEC;
+	up(F_BASE);
+	make_frame(f, sizeof f, 1);
+	vnet_set_limits(dev, NULL, NULL, NULL, &(struct token_bucket){100000, 0, 1000});
+	do {
+		sent = g_used_idx(&tx);
+		tx_frame(&plain, f, sizeof f);
+		while (g_used(&tx, &id, &used))
+			;
+	} while (g_used_idx(&tx) != sent);
+	uint64_t before = m()->tx_frames;
+
+	for (unsigned i = 0; i < 200000; i++) /* the socket is full: more tries than tokens */
+		g_kick(dev, 1);
+	while (recv(peer, f, sizeof f, MSG_DONTWAIT) > 0)
+		;
+	g_kick(dev, 1);
+	cr_assert_eq(m()->tx_frames, before + 1);
+	cr_assert_eq(m()->tx_throttled, 0);
 }
 
 Test(net, a_burst_is_one_interrupt)

@@ -192,6 +192,67 @@ Test(opts, blocks)
 	cr_assert(!cfg.blk[0].ro && cfg.blk[0].direct);
 }
 
+static void bucket(struct token_bucket b, uint64_t size, uint64_t burst, uint64_t ms)
+{
+	cr_assert_eq(b.size, size);
+	cr_assert_eq(b.burst, burst);
+	cr_assert_eq(b.refill_ms, ms);
+}
+
+Test(opts, rate_limits)
+{
+	accepted("--kernel|a|--block|path=x,bw=10M+1G/1s,ops=500+1/250ms|--net|user,rx-bw=1M/"
+		 "100ms,rx-ops=7/1ms,tx_bw=1B/9s,tx-ops=off|--block|path=y");
+	bucket(cfg.blk[0].limit.bw, 10u << 20, 1u << 30, 1000);
+	bucket(cfg.blk[0].limit.ops, 500, 1, 250);
+	bucket(cfg.blk[1].limit.bw, 0, 0, 0);
+	bucket(cfg.net[0].rx_limit.bw, 1u << 20, 0, 100);
+	bucket(cfg.net[0].rx_limit.ops, 7, 0, 1);
+	bucket(cfg.net[0].tx_limit.bw, 1, 0, 9000);
+	bucket(cfg.net[0].tx_limit.ops, 0, 0, 0);
+	accepted("--kernel|a|--block|path=x,ops=9223372036854775807/9223372036854775807ms");
+	bucket(cfg.blk[0].limit.ops, INT64_MAX, 0, INT64_MAX);
+}
+
+Test(opts, rate_limit_mistakes)
+{
+	static const char *const bad[] = {
+		"bw=10/1s",
+		"bw=10M",
+		"bw=10M/",
+		"bw=/1s",
+		"bw=10M/1",
+		"bw=10M/1m",
+		"bw=10M/-1s",
+		"bw=10M+/1s",
+		"bw=+10M/1s",
+		"bw=1M+2/1s",
+		"bw=10M/1s/",
+		"bw=10M/1+2s",
+		"bw=1M+1M+1M/1s",
+		"bw=on",
+		"bw=10M/ 1s",
+		"bw=16777216T/1s",
+		"bw=8796093022208M/1s",
+		"bw=17592186044416M/1s",
+		"bw=1M/18446744073709552s",
+		"bw=1M/9223372036854775808ms",
+		"bw=0000000000000000000000000000001M/1s",
+	};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char line[128];
+
+		snprintf(line, sizeof line, "--kernel|a|--block|path=x,%s", bad[i]);
+		refused(line, "--block: bw: '");
+	}
+	refused("--kernel|a|--block|path=x,ops=10M/1s", "ops: '10M/1s' is not NUMBER[+BURST]/TIME");
+	refused("--kernel|a|--block|path=x,bw=1M/1s,bw=2M/1s", "--block: bw: is there twice");
+	refused("--kernel|a|--net|user,rate-limiter=1", "unknown key 'rate-limiter'");
+	refused("--kernel|a|--net|user,rx-rate-limiter=1", "rx_rate_limiter: is for configuration "
+							   "files; here say bw=");
+}
+
 Test(opts, nets)
 {
 	accepted("--kernel|a|--net|id=eth0,tap=tap0,mac=02:aB:00:00:00:01,mtu=9000|--net|user,fwd="
@@ -449,11 +510,12 @@ Test(opts, version)
 static const char *const everything =
 	"--kernel|app|--cmdline|A=\"b\" -- "
 	"x|--mem|24M|--id|vm_1|--console|c.log|--metrics|m.json|--boot-timer|--idle|exit"
-	"|--block|id=root,path=d,,isk.img,ro,queues=2|--block|path=/dev/sda,direct"
+	"|--block|id=root,path=d,,isk.img,ro,queues=2,bw=3M+1M/"
+	"70ms|--block|path=/dev/sda,direct,ops=5/2s"
 	"|--net|tap=tap0,mac=02:00:00:00:00:01,mtu=1400,antispoof,addr=10.0.0.2,addr=fd00::2,allow="
 	"10.0.0.0/8:80-90/tcp,allow=::/0/icmp"
-	"|--net|user,fwd=8080:80,fwd=udp:0.0.0.0:53:53,host-loopback,allow=none|--net|fd=9"
-	"|--dry-run";
+	"|--net|user,fwd=8080:80,fwd=udp:0.0.0.0:53:53,host-loopback,allow=none,rx-ops=1/1ms"
+	"|--net|fd=9,tx-bw=1K/1s|--dry-run";
 
 Test(opts, dry_run_text)
 {
@@ -463,7 +525,7 @@ Test(opts, dry_run_text)
 	text = answer();
 	cr_assert(strstr(text, "kernel: app\n"));
 	cr_assert(strstr(text, "mem: 24M\n"));
-	cr_assert(strstr(text, "block root: queues=2 ro\n  path: d,isk.img\n"));
+	cr_assert(strstr(text, "block root: queues=2 ro\n  path: d,isk.img\n  bw 3M+1M/70ms\n"));
 	cr_assert(strstr(text, "net eth0: tap=tap0 mac=02:00:00:00:00:01 mtu=1400\n  antispoof\n"));
 	cr_assert(strstr(text, "  allow none\n"));
 }
