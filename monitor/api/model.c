@@ -149,13 +149,19 @@ static json_t *translated(const json_t *model)
 }
 
 /* "block[1].path: is empty" is about Drive.path_on_host. */
-static void blame(struct api_fault *fault, const char *text)
+static void blame(struct api_fault *fault, const char *text, unsigned schema)
 {
-	static const unsigned owners[] = {SCHEMA_ID_Drive, SCHEMA_ID_NetworkInterface,
-					  SCHEMA_ID_BootSource, SCHEMA_ID_Metrics,
-					  SCHEMA_ID_FullVmConfiguration};
+	const unsigned owners[] = {schema,
+				   SCHEMA_ID_Drive,
+				   SCHEMA_ID_NetworkInterface,
+				   SCHEMA_ID_BootSource,
+				   SCHEMA_ID_Metrics,
+				   SCHEMA_ID_FullVmConfiguration};
 	size_t end = strcspn(text, ":"), start = end;
-	unsigned from = strncmp(text, "block", 5) == 0 ? 0 : strncmp(text, "net", 3) == 0 ? 1 : 2;
+	unsigned from = schema				 ? 0
+			: strncmp(text, "block", 5) == 0 ? 1
+			: strncmp(text, "net", 3) == 0	 ? 2
+							 : 3;
 
 	while (start && text[start - 1] != '.' && text[start - 1] != ' ')
 		start--;
@@ -176,7 +182,9 @@ static void blame(struct api_fault *fault, const char *text)
 	}
 }
 
-static int decode(const json_t *own, struct vm_config *cfg, struct api_fault *fault)
+/* schema: what `own` was translated from, 0 = a whole model. */
+static int decode(const json_t *own, unsigned schema, struct vm_config *cfg,
+		  struct api_fault *fault)
 {
 	struct config_err err;
 	char *text = json_dumps(own, JSON_COMPACT);
@@ -187,7 +195,7 @@ static int decode(const json_t *own, struct vm_config *cfg, struct api_fault *fa
 	if (!r)
 		return 0;
 	fault_set(fault, "bad_value", "%s.", err.text);
-	blame(fault, err.text);
+	blame(fault, err.text, schema);
 	return -EINVAL;
 }
 
@@ -198,7 +206,7 @@ int model_config(const json_t *model, struct vm_config *cfg, bool whole, struct 
 
 	if (!own)
 		return fault_set(fault, "host_error", "There is no memory left.");
-	int r = decode(own, cfg, fault);
+	int r = decode(own, 0, cfg, fault);
 	json_decref(own);
 	if (r)
 		return r;
@@ -225,7 +233,7 @@ int model_overlay(const json_t *v, unsigned schema, struct vm_config *cfg, const
 	}
 	bad |= translate(dev ? dev : own, schema, v);
 	int r = bad ? fault_set(fault, "host_error", "There is no memory left.")
-		    : decode(own, cfg, fault);
+		    : decode(own, schema, cfg, fault);
 	json_decref(own);
 	return r;
 }

@@ -292,30 +292,29 @@ static int fork_config(void *ctx, struct vm_config *cfg, struct config_err *err)
 struct fork_args {
 	struct vm_config *const *cfg;
 	unsigned n;
-	int *ret_fd;
+	int fd; /* for vm_fork_wait */
 	char *err;
 	size_t errlen;
 };
 
+/* A copy never comes back from here: vm->copy_main is its life. */
 static int do_fork(struct vm *vm, void *arg)
 {
-	const struct fork_args *a = arg;
-	int r = vm_fork(vm, a->cfg, a->n, a->ret_fd, a->err, a->errlen);
+	struct fork_args *a = arg;
+	int r = vm_fork(vm, a->cfg, a->n, &a->fd, a->err, a->errlen);
 
 	if (!r)
 		events_add(vm->events, "forked", 0);
 	return r;
 }
 
-/* The VM goes on as soon as its memory is safe; only this thread waits for the copies. */
 static int fork_vm(void *ctx, struct vm_config *const *cfg, unsigned n, pid_t *ret_pids, char *err,
 		   size_t errlen)
 {
-	int fd = -1;
-	struct fork_args a = {cfg, n, &fd, err, errlen};
+	struct fork_args a = {cfg, n, -1, err, errlen};
 	int r = vm_control(((struct front *)ctx)->vm, do_fork, &a);
 
-	return r ? r : vm_fork_wait(fd, n, ret_pids, err, errlen);
+	return r ? r : vm_fork_wait(a.fd, n, ret_pids, err, errlen);
 }
 
 const struct api_vmm api_vmm_real = {

@@ -12,7 +12,7 @@ import time
 
 sys.path[:0] = ["tests/api", "tests/examples"]
 
-from client import Monitor  # noqa: E402
+from client import Connection, Monitor  # noqa: E402
 from lib import eq  # noqa: E402
 
 OPTIONS = sys.argv[2:]
@@ -233,6 +233,45 @@ def rewind():
             vm.until(lambda: len(vm.ticks()) > lines + 2)
             assert min(n for n, _ in vm.ticks()[lines:]) < high, "it did not go back"
         vm.stop()
+
+
+def fork():
+    with Vm() as vm:
+        events = Events(vm)
+        vm.ok("PUT", "/machine-config", {"vcpu_count": 1, "mem_size_mib": 8})
+        vm.boot()
+        vm.until_tick(5)
+        out = [os.path.join(os.environ["WORK"], f"copy{i}") for i in range(2)]
+        copies = [{"id": f"c{i}", "console": out[i], "api_sock": os.path.join(vm.dir, f"c{i}.sock")} for i in range(2)]
+        r = vm.call("PUT", "/vm/fork", {"copies": [{"id": "bad id"}]})
+        eq((r.status, r.json()["field"]), (400, "copies[0].id"), repr(r))
+        pids = vm.ok("PUT", "/vm/fork", {"copies": copies}).json()["pids"]
+        eq(len(set(pids)), 2)
+        forked = vm.ticks()[-1][0]
+        vm.until_tick(forked + 5)
+        for i, copy in enumerate(copies):
+            c = vm.until(lambda: try_connect(copy["api_sock"]))
+            eq(c.call("GET", "/").json()["id"], copy["id"])
+            eq(c.call("PATCH", "/vm", {"state": "Paused"}).status, 204)
+            eq(c.call("PATCH", "/vm", {"state": "Resumed"}).status, 204)
+
+            def first():
+                with open(out[i]) as f:
+                    return re.search(r"^tick (\d+) ", f.read(), re.M)
+
+            vm.until(first)
+            assert abs(int(first()[1]) - forked) < 50, (first()[0], forked)
+            eq(c.call("PUT", "/actions", {"action_type": "SendCtrlAltDel"}).status, 204)
+            assert c.closed()
+        vm.stop()
+        assert "forked" in events.names()
+
+
+def try_connect(path):
+    try:
+        return Connection(path)
+    except OSError:
+        return None
 
 
 def hostile():
