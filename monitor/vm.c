@@ -284,8 +284,8 @@ int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *
 		return r;
 	}
 	r = vm_devices_create(vm, err, errlen);
-	r = r ? r : create_kvm_vm(vm, err, errlen);
-	r = r ? r : create_vcpu(vm, err, errlen);
+	r = r ? r : prepare(vm, err, errlen);
+	r = r ? r : give_memory(vm, err, errlen);
 	r = r ? r : restore_from(vm, st, cpu, err, errlen);
 	return r ? r : start(vm, err, errlen);
 }
