@@ -20,6 +20,7 @@ struct front {
 	/* In force; NULL before the start. The API's own (start) is freed by front_stop(). */
 	const struct vm_config *cfg;
 	bool own_cfg;
+	char *swapped[CONFIG_MAX_BLK]; /* paths of drives that a call replaced */
 	struct server *server;
 };
 

@@ -18,6 +18,8 @@
 #include "monitor/config_json.h"
 #include "monitor/snapshot/rewind.h"
 #include "monitor/snapshot/snapshot.h"
+#include "monitor/virtio/blk.h"
+#include "monitor/virtio/net.h"
 
 struct args {
 	struct front *front;
@@ -140,25 +142,63 @@ static int flush_metrics(void *ctx, char *err, size_t errlen)
 /* --- devices while it runs --- */
 
 struct patch_args {
+	struct front *front;
 	const char *id, *path;
 	const struct api_limits *a, *b;
 	char *err;
 	size_t errlen;
 };
 
+/* The bucket to set, NULL when the call says nothing of it. */
+static const struct token_bucket *bucket(const struct api_bucket *b, struct token_bucket *place)
+{
+	if (!b->given)
+		return NULL;
+	*place = (struct token_bucket){b->size, b->burst, b->refill_ms};
+	return place;
+}
+
+/* vm->cfg says which file it is, for the next snapshot. */
+static int remember_path(struct front *f, unsigned i, const char *path)
+{
+	struct vm_config *cfg = (struct vm_config *)(uintptr_t)f->cfg;
+	char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	free(f->swapped[i]);
+	f->swapped[i] = copy;
+	cfg->blk[i].path = copy;
+	return 0;
+}
+
 static int do_patch_drive(struct vm *vm, void *arg)
 {
 	const struct patch_args *p = arg;
+	struct token_bucket bw, ops;
+	int r = 0;
 
-	(void)vm;
-	snprintf(p->err, p->errlen, "%s: not built yet", p->id);
-	return -ENOSYS;
+	for (unsigned i = 0; i < vm->cfg->nblk; i++) {
+		if (strcmp(vm->cfg->blk[i].id, p->id))
+			continue;
+		if (p->path)
+			r = vblk_swap(vm->slot[i].dev, p->path, p->err, p->errlen);
+		if (!r && p->path)
+			r = remember_path(p->front, i, p->path);
+		if (!r)
+			vblk_set_limits(vm->slot[i].dev, bucket(&p->a->bandwidth, &bw),
+					bucket(&p->a->ops, &ops));
+		if (vm->io_running)
+			vm_io_kick(vm);
+		return r;
+	}
+	return -ENODEV;
 }
 
 static int patch_drive(void *ctx, const char *id, const char *path, const struct api_limits *limit,
 		       char *err, size_t errlen)
 {
-	struct patch_args p = {id, path, limit, NULL, err, errlen};
+	struct patch_args p = {ctx, id, path, limit, NULL, err, errlen};
 
 	return vm_control(((struct front *)ctx)->vm, do_patch_drive, &p);
 }
@@ -166,16 +206,25 @@ static int patch_drive(void *ctx, const char *id, const char *path, const struct
 static int do_patch_net(struct vm *vm, void *arg)
 {
 	const struct patch_args *p = arg;
+	struct token_bucket t[4];
 
-	(void)vm;
-	snprintf(p->err, p->errlen, "%s: not built yet", p->id);
-	return -ENOSYS;
+	for (unsigned i = 0; i < vm->cfg->nnet; i++) {
+		if (strcmp(vm->cfg->net[i].id, p->id))
+			continue;
+		vnet_set_limits(vm->slot[vm->cfg->nblk + i].dev, bucket(&p->a->bandwidth, &t[0]),
+				bucket(&p->a->ops, &t[1]), bucket(&p->b->bandwidth, &t[2]),
+				bucket(&p->b->ops, &t[3]));
+		if (vm->io_running)
+			vm_io_kick(vm);
+		return 0;
+	}
+	return -ENODEV;
 }
 
 static int patch_net(void *ctx, const char *id, const struct api_limits *rx,
 		     const struct api_limits *tx, char *err, size_t errlen)
 {
-	struct patch_args p = {id, NULL, rx, tx, err, errlen};
+	struct patch_args p = {ctx, id, NULL, rx, tx, err, errlen};
 
 	return vm_control(((struct front *)ctx)->vm, do_patch_net, &p);
 }
@@ -378,6 +427,8 @@ void front_stop(struct front *f, int status)
 void front_fini(struct front *f)
 {
 	control_fini(f->vm);
+	for (unsigned i = 0; i < CONFIG_MAX_BLK; i++)
+		free(f->swapped[i]);
 	if (f->own_cfg) {
 		struct vm_config *cfg = (struct vm_config *)(uintptr_t)f->cfg;
 

@@ -7,9 +7,12 @@
 #include "monitor/virtio/blk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "monitor/snapshot/state.h"
 #include "lib/clock.h"
@@ -407,6 +410,58 @@ int vblk_sync(struct virtio_dev *dev)
 	blk_drain(vb);
 	notify_all(vb);
 	return vb->file.ro ? 0 : bfile_sync(&vb->file);
+}
+
+/* io_uring and its slots as before the first deep queue. Nothing is in flight. */
+static void forget_uring(struct vblk *vb)
+{
+	buring_fini(&vb->uring);
+	vb->uring = (struct buring){0};
+	if (vb->slots)
+		munmap(vb->slots, BLK_DEPTH * sizeof(struct blk_slot));
+	vb->slots = NULL;
+	vb->nfree = 0;
+}
+
+static bool same_file(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return !fstat(fd, &a) && !stat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+int vblk_swap(struct virtio_dev *dev, const char *path, char *err, size_t errlen)
+{
+	struct vblk *vb = vblk_of(dev);
+	struct blk_config cfg = *vb->cfg;
+	struct bfile f;
+
+	cfg.path = path;
+	int ret = vblk_sync(dev);
+	if (ret) {
+		snprintf(err, errlen, "%s: the file that it has cannot be flushed: %s", cfg.id,
+			 strerror(-ret));
+		return ret;
+	}
+	if (same_file(vb->file.fd, path)) /* only its size may be another */
+		return vblk_resize(dev);
+	ret = bfile_open(&f, &cfg, err, errlen);
+	if (ret)
+		return ret;
+	/* Filters and copies know it by its number. */
+	if (dup3(f.fd, vb->file.fd, O_CLOEXEC) < 0) {
+		ret = -errno;
+		snprintf(err, errlen, "%s: %s", cfg.id, strerror(-ret));
+		bfile_close(&f);
+		return ret;
+	}
+	close(f.fd);
+	f.fd = vb->file.fd;
+	free(vb->file.bounce);
+	vb->file = f;
+	forget_uring(vb);
+	virtio_dev_config_changed(dev);
+	return 0;
 }
 
 int vblk_resize(struct virtio_dev *dev)

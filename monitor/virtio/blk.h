@@ -35,6 +35,14 @@ void vblk_set_limits(struct virtio_dev *dev, const struct token_bucket *bw,
 		     const struct token_bucket *ops);
 /* The VM stops: finish what is in flight, then fdatasync. 0 or -errno. */
 int vblk_sync(struct virtio_dev *dev) __attribute__((warn_unused_result));
+/*
+ * Another file in the place of the one it has, opened as cfg says but for the path; the old one is
+ * finished and flushed first, and stays when the new one cannot be used. The guest is told to look
+ * at the capacity. The descriptor keeps its number. Where vblk_set_limits may be called. 0 or
+ * -errno, with a message in err.
+ */
+int vblk_swap(struct virtio_dev *dev, const char *path, char *err, size_t errlen)
+	__attribute__((warn_unused_result));
 /* The file was grown or cut on purpose: tell the guest its new capacity. 0 or -errno. */
 int vblk_resize(struct virtio_dev *dev) __attribute__((warn_unused_result));
 

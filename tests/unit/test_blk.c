@@ -947,6 +947,48 @@ Test(blk_file, two_vms_do_not_write_one_disk)
 	teardown();
 }
 
+/* A deep batch of reads, so that io_uring is there (or refused) before and after. */
+static void read_deep(uint16_t *used)
+{
+	for (unsigned i = 0; i < 8; i++)
+		offer(&ring[0], i, 0, 8 * i, DATA + 4096 * i, 4096);
+	g_kick(dev, 0);
+	*used = (uint16_t)(*used + 8);
+	wait_used(&ring[0], *used);
+}
+
+Test(blk, another_file_in_its_place)
+{
+	char first[sizeof path], err[320] = "", none[] = "/tmp/mayfly-no-such-disk";
+	uint16_t used = 0;
+
+	read_deep(&used);
+	int number = open("/dev/null", O_RDONLY), opened;
+	memcpy(first, path, sizeof first);
+	cr_expect_eq(vblk_swap(dev, none, err, sizeof err), -ENOENT);
+	cr_expect(strstr(err, none), "%s", err);
+	cr_expect_eq(vblk_swap(dev, "/tmp", err, sizeof err), -EISDIR, "%s", err);
+	cr_expect_eq(vblk_swap(dev, path, err, sizeof err), 0, "the same file again: %s", err);
+	read_deep(&used);
+	expect_pattern(DATA, 0, 8 * 4096);
+
+	make_disk(DISK / 2);
+	int fd = open(path, O_WRONLY);
+	cr_assert_eq(pwrite(fd, "other", 5, 0), 5);
+	close(fd);
+	irqs = 0;
+	cr_expect_eq(vblk_swap(dev, path, err, sizeof err), 0, "%s", err);
+	cr_expect_eq(g_rd(dev, 0x100), DISK / 2 / 512, "the capacity is the new file's");
+	cr_expect_geq(irqs, 1, "the driver is told to look");
+	read_deep(&used);
+	cr_expect_eq(memcmp(mem(DATA), "other", 5), 0);
+	opened = open("/dev/null", O_RDONLY);
+	cr_expect_eq(opened, number + 1, "no descriptor is left over");
+	close(opened);
+	close(number);
+	unlink(first);
+}
+
 Test(blk_file, what_cannot_be_a_disk)
 {
 	static const struct {

@@ -153,7 +153,17 @@ def getting_started():
         vm.ok("PATCH", "/network-interfaces/net1",
               {"iface_id": "net1", "rx_rate_limiter": {"bandwidth": {"size": 1000000, "refill_time": 100}}})
         eq(vm.ok("GET", "/vm/config").json()["drives"][0]["rate_limiter"], {"ops": {"size": 100, "refill_time": 100}})
+        # Another disk in its place: the page is served from it.
+        eq(vm.call("PATCH", "/drives/rootfs", {"drive_id": "rootfs", "path_on_host": "/nope"}).status, 400)
+        eq(vm.call("PATCH", "/drives/rootfs", {"drive_id": "rootfs", "path_on_host": "/etc"}).status, 400)
+        vm.ok("PATCH", "/drives/rootfs", {"drive_id": "rootfs", "path_on_host": os.environ["DISK_root"]})  # to look again
+        other = vm.file("other.img")
+        subprocess.run(["cp", os.environ["DISK_root"], other], check=True)
+        vm.ok("PATCH", "/drives/rootfs", {"drive_id": "rootfs", "path_on_host": other})
+        eq(vm.ok("GET", "/vm/config").json()["drives"][0]["path_on_host"], other)
         eq(subprocess.run(["curl", "-sf", "-m", "60", "-o", "/dev/null", url]).returncode, 0)
+        assert os.stat(other).st_ino in [os.stat(f"/proc/{vm.proc.pid}/fd/{fd}").st_ino
+                                         for fd in os.listdir(f"/proc/{vm.proc.pid}/fd")], "it is not open"
         vm.stop()
 
 
