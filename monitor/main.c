@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "lib/relro.h"
 #include "monitor/api/front.h"
+#include "monitor/check_host.h"
 #include "monitor/config.h"
 #include "monitor/opts.h"
 #include "monitor/signals.h"
@@ -127,7 +128,10 @@ int main(int argc, char *argv[])
 	}
 	log_init("mayfly-monitor", cfg.id);
 	int code = 0;
-	if (action == OPTS_ANSWER) {
+	if (action == OPTS_CHECK_HOST) {
+		code = check_host("", cfg.json, stdout);
+		code = code < 0 ? 2 : code;
+	} else if (action == OPTS_ANSWER) {
 		int r = opts_answer(&opts, &cfg, stdout);
 
 		if (r) {

@@ -7,6 +7,7 @@ MONITOR_SRCS += lib/near.c
 MONITOR_SRCS += lib/num.c
 MONITOR_SRCS += lib/relro.c
 MONITOR_SRCS += monitor/boot.c
+MONITOR_SRCS += monitor/check_host.c
 MONITOR_SRCS += monitor/config.c
 MONITOR_SRCS += monitor/config_field.c
 MONITOR_SRCS += monitor/config_json.c

@@ -193,6 +193,14 @@ static int set_version(struct parse *p, const char *name, const char *val)
 	return 0;
 }
 
+static int set_check_host(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	(void)val;
+	p->opts->check_host = true;
+	return 0;
+}
+
 static int set_standby(struct parse *p, const char *name, const char *val)
 {
 	uint64_t n;
@@ -298,9 +306,12 @@ static const struct opt options[] = {
 	{"standby", "N", false, set_standby,
 	 "make KVM's objects, then wait on descriptor N, a SOCK_SEQPACKET socket, for the\n"
 	 "configuration and the VM's open files (docs/pool.md)\n"},
+	{"check-host", NULL, false, set_check_host,
+	 "print the host's settings that decide what VMs can learn from each other, each\n"
+	 "with its fix; exit status 1 when one wants attention\n"},
 	{"dry-run", NULL, false, set_dry_run, "check and print the configuration, run nothing\n"},
 	{"json", NULL, false, set_json,
-	 "with --dry-run: print it as JSON that --config-file reads\n"},
+	 "with --dry-run: print it as JSON that --config-file reads; with --check-host: as JSON\n"},
 	{"help", NULL, false, set_help, "this text\n"},
 	{"version", NULL, false, set_version, "print the version\n"},
 };
@@ -456,6 +467,8 @@ int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts 
 	r = r < 0 ? r : apply(argc, argv, &p, false);
 	if (r < 0)
 		return r;
+	if (ret_opts->check_host)
+		return OPTS_CHECK_HOST;
 	if (cfg->json && !cfg->dry_run)
 		return config_fail(err,
 				   "--json goes with --dry-run; for counters say --metrics FILE");

@@ -14,11 +14,12 @@ enum opts_action {
 	OPTS_RUN,
 	OPTS_WAIT,  /* --api-sock and no kernel: calls make and start the VM */
 	OPTS_STANDBY, /* run what comes on opts.standby */
+	OPTS_CHECK_HOST, /* print the host's settings; opts.json as JSON */
 	OPTS_ANSWER /* --help, --version or --dry-run: opts_answer() prints it, then exit 0 */
 };
 
 struct opts {
-	bool help, version;
+	bool help, version, check_host;
 	int standby; /* descriptor, -1: none */
 	const char *config_file;
 	bool no_api;

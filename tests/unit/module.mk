@@ -13,6 +13,10 @@ CONFIG_LIBS = -ljansson -lsodium
 UNIT_TESTS += test_num
 test_num_SRCS = tests/unit/test_num.c lib/buf.c lib/kv.c lib/near.c lib/num.c
 
+UNIT_TESTS += test_check_host
+test_check_host_SRCS = tests/unit/test_check_host.c monitor/check_host.c
+test_check_host_LIBS = -ljansson
+
 UNIT_TESTS += test_handed
 test_handed_SRCS = tests/unit/test_handed.c lib/handed.c lib/num.c
 
