@@ -115,6 +115,10 @@ void report_metrics(struct vm *vm)
 	vm->m.console_bytes = vm->console.bytes;
 	vm->m.console_dropped = vm->console.dropped;
 	report_fill(vm, &rep, devs);
+	const struct serve_metrics serve = serve_metrics(vm);
+	const struct rewind_metrics rewind = vm_rewind_metrics(vm);
+	rep.serve = vm->serve ? &serve : NULL;
+	rep.rewind = vm->rewind ? &rewind : NULL;
 	int r = metrics_write(vm->cfg->metrics, &rep);
 	if (r)
 		log_err("--metrics %s: %s", vm->cfg->metrics, strerror(-r));
