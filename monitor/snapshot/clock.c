@@ -49,6 +49,7 @@ void vm_clock_rebase(struct vm *vm, uint64_t mono_ns)
 	put(vm, offsetof(struct uk_boot, tsc0), &tsc, sizeof tsc);
 	put(vm, offsetof(struct uk_boot, mono0), &mono_ns, sizeof mono_ns);
 	put(vm, offsetof(struct uk_boot, wall0), &wall_ns, sizeof wall_ns);
+	__atomic_fetch_add(&vm->shared->clock_seq, 1, __ATOMIC_RELAXED);
 }
 
 void vm_seed(struct vm *vm)

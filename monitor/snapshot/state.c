@@ -12,6 +12,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
+#include "monitor/control.h"
 #include "monitor/snapshot/clock.h"
 #include "monitor/virtio/save.h"
 #include "monitor/vm.h"
@@ -120,7 +121,9 @@ int vm_state_save(struct vm *vm, struct vm_state *st, char *err, size_t errlen)
 	st->layout = vm->layout;
 	clock_gettime(CLOCK_REALTIME, &wall);
 	st->wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
-	st->mono_ns = vm_guest_mono(vm);
+	/* A paused guest's clock stands still. */
+	st->mono_ns =
+		vm->phase == VM_PAUSED && vm->paused_mono ? vm->paused_mono : vm_guest_mono(vm);
 	st->tsc = __rdtsc();
 	return 0;
 }

@@ -22,19 +22,43 @@ static uint64_t
 	ns_per_tick_q32; /* nanoseconds a TSC tick, 32 fraction bits: off by < 1 ns a second */
 static uint64_t boot_ns;
 
-uint64_t uk__mono_ns(void)
+/* The VM may be stopped and restored between any two instructions: its clocks are new then. */
+static uint64_t clock_seq(void)
+{
+	__asm__ volatile("" ::: "memory");
+	return *(const volatile uint64_t *)&uk__shared->clock_seq;
+}
+
+static uint64_t since(uint64_t origin)
 {
 	uint64_t ticks = uk__rdtsc() - uk__boot->tsc0;
 
 	/* A tick count that seems negative: cores that differ a little. */
 	if ((int64_t)ticks < 0)
 		ticks = 0;
-	return uk__boot->mono0 + (uint64_t)((unsigned __int128)ticks * ns_per_tick_q32 >> 32);
+	return origin + (uint64_t)((unsigned __int128)ticks * ns_per_tick_q32 >> 32);
+}
+
+uint64_t uk__mono_ns(void)
+{
+	uint64_t seq, ns;
+
+	do {
+		seq = clock_seq();
+		ns = since(uk__boot->mono0);
+	} while (seq != clock_seq());
+	return ns;
 }
 
 uint64_t uk__wall_ns(void)
 {
-	return uk__mono_ns() - uk__boot->mono0 + uk__boot->wall0;
+	uint64_t seq, ns;
+
+	do {
+		seq = clock_seq();
+		ns = since(uk__boot->wall0);
+	} while (seq != clock_seq());
+	return ns;
 }
 
 void uk__time_init(void)

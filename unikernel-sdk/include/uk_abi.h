@@ -136,7 +136,10 @@ struct uk_shared {
 	uint32_t cons_tail; /* monitor writes; free-running */
 	uint32_t stop; /* monitor writes: 0, or the signal number that asks the guest to stop */
 	uint64_t mark[UK_MARK_N]; /* guest writes: TSC, 0 = not reached */
-	uint64_t reserved[8];
+	/* Monitor writes, while the guest stands still: raised when tsc0, mono0 and wall0 of struct
+	 * uk_boot have changed. A guest that reads a clock looks at it before and after. */
+	uint64_t clock_seq;
+	uint64_t reserved[7];
 };
 
 /* What the stub saves on an exception, in this order (it is pushed). */

@@ -7,6 +7,8 @@ lane's factor. A clone's network is a socket of ours: we are its only neighbour 
 """
 
 import concurrent.futures
+import http.client
+import json
 import os
 import re
 import select
@@ -225,6 +227,132 @@ def check_wset(_=None):
             sys.exit(f"with a damaged working set: {got} pages, not {want}")
     if os.stat(f"{STATE}.ws").st_mtime_ns == before:
         sys.exit("the damaged working set was not replaced")
+
+
+# --- a VM that runs, by its API ---
+
+
+class Live:
+    """A monitor with an API socket; its console goes to a file."""
+
+    def __init__(self, name, *args):
+        self.console, self.sock = f"{WORK}/{name}.out", f"{WORK}/{name}.sock"
+        argv = [MONITOR, "--api-sock", self.sock, "--console", self.console, "--id", name, *args]
+        self.proc = subprocess.Popen(argv, stdout=subprocess.DEVNULL)  # pylint: disable=consider-using-with
+
+    def call(self, method, path, status=204, **body):
+        conn = http.client.HTTPConnection("localhost", timeout=PATIENCE)
+        conn.sock = socket.socket(socket.AF_UNIX)
+        conn.sock.settimeout(PATIENCE)
+        conn.sock.connect(self.sock)
+        conn.request(method, path, json.dumps(body))
+        answer = conn.getresponse()
+        text = answer.read().decode()
+        conn.close()
+        if answer.status != status:
+            sys.exit(f"{method} {path} {body}: {answer.status} {text}")
+        return text
+
+    def state(self, state):
+        self.call("PATCH", "/vm", state=state)
+
+    def create(self, path, kind):
+        self.call("PUT", "/snapshot/create", snapshot_path=path, mem_file_path=f"{path}.mem", snapshot_type=kind)
+
+    def ticks(self, at_least=1):
+        """The last tick line as (number, mono, most, wall), once there are enough of them."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            lines = re.findall(r"^tick (\d+) mono (\S+) most (\S+) wall (\S+)\n", self.text(), re.M)
+            if len(lines) >= at_least:
+                return [float(v) for v in lines[-1]], len(lines)
+            if self.proc.poll() is not None:
+                sys.exit(f"the VM ended with {self.proc.returncode}:\n{self.text()}")
+            time.sleep(0.01)
+        sys.exit(f"no {at_least} ticks:\n{self.text()}")
+
+    def more(self, n=3):
+        return self.ticks(self.ticks()[1] + n)[0]
+
+    def text(self):
+        return open(self.console).read() if os.path.exists(self.console) else ""
+
+    def kill(self):
+        self.proc.kill()
+        self.proc.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+
+def apart(tick):
+    """What the wall clock has gained on the monotonic one."""
+    return tick[3] - tick[1]
+
+
+def check_live(_=None):
+    """At any moment: full, diff, pause, restore. Counting goes on, monotonic time too, wall time jumps."""
+    pause = 2.0
+    with Live("a", "--kernel", IMAGE, "--mem", "16M", "--track-dirty", "--cmdline", "-- tick") as vm:
+        vm.ticks(3)
+        vm.state("Paused")
+        vm.create(STATE, "Full")
+        at_full = vm.ticks()[0]
+        vm.state("Resumed")
+        before = vm.more()
+        vm.state("Paused")
+        vm.create(f"{STATE}.diff", "Diff")
+        at_diff = vm.ticks()[0]
+        time.sleep(pause)  # what is measured, not waited for
+        vm.state("Resumed")
+        after = vm.more()
+        if apart(after) - apart(before) < 0.9 * pause:
+            sys.exit(f"a pause of {pause} s: {before} {after}")
+        copy = json.loads(vm.call("PUT", "/vm/fork", 200, copies=[{"id": "c", "console": f"{WORK}/c.out"}]))
+        wait_for(f"{WORK}/c.out", "tick")
+        os.kill(copy["pids"][0], 9)
+        if os.stat(f"{STATE}.diff.mem").st_blocks > os.stat(f"{STATE}.mem").st_blocks:
+            sys.exit("the diff is larger than the full snapshot")
+    for name, start, more in (("b", at_full, ""), ("d", at_diff, f".diff,base={STATE}")):
+        with Live(name, "--restore", f"path={STATE}{more}") as vm:
+            tick = vm.ticks(3)[0]
+            if "went back" in vm.text() or not start[0] < tick[0] < start[0] + 50:
+                sys.exit(f"restored at {start}: {vm.text()}")
+            if apart(tick) - apart(start) < 0.9 * pause:
+                sys.exit(f"the wall clock of {tick} is not the host's ({start})")
+
+
+def check_tcp(_=None):
+    """A connection outlives a pause, and the process that serves it."""
+    net = ["--net", f"id=eth0,tap={os.environ['TAP']}"]
+    ip = os.environ["GUEST_IP"]
+
+    def ask(sock, number):
+        sock.sendall(b"x\n")
+        got = b""
+        while not got.endswith(b"\n"):
+            got += sock.recv(16) or sys.exit("the connection broke")
+        if int(got) != number:
+            sys.exit(f"answer {got}, not {number}")
+
+    with Live("a", "--kernel", IMAGE, "--mem", "16M", *net, "--cmdline", f"mayfly.ip={ip}/24 -- tcp 7") as vm:
+        wait_for(vm.console, "listening")
+        sock = socket.create_connection((ip, 7), timeout=PATIENCE)
+        ask(sock, 1)
+        vm.state("Paused")
+        sock.sendall(b"x\n")  # while nobody is there
+        vm.create(STATE, "Full")
+        vm.state("Resumed")
+        if sock.recv(16) != b"2\n":
+            sys.exit("what was sent during the pause is lost")
+        vm.state("Paused")
+        vm.create(STATE, "Full")
+    with Live("b", "--restore", f"path={STATE}", *net):
+        ask(sock, 3)
+        ask(sock, 4)
 
 
 def check_fork(_=None):
