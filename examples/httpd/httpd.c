@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mayfly.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +20,19 @@
 #define EVENTS 32
 
 static const char usage_text[] =
-	"usage: httpd [-p PORT] [-r ROOT] [-c MAXCONN] [-t SECONDS] [-v]\n"
+	"usage: httpd [-p PORT] [-r ROOT] [-c MAXCONN] [-t SECONDS] [-f] [-v]\n"
 	"  -p PORT     TCP port to listen on (default 80)\n"
 	"  -r ROOT     directory to serve (default /)\n"
 	"  -c MAXCONN  connections at one time (default 64); more wait, idle ones make room\n"
 	"  -t SECONDS  end a connection that made no progress for so long (default 30)\n"
+	"  -f          listening, let the VM be frozen here and cloned (mayfly_freeze)\n"
 	"  -v          log each request to standard output\n"
 	"  --help      this text\n";
 
 struct options {
 	unsigned long port, max_conns, timeout_s;
 	const char *root;
-	bool verbose;
+	bool freeze, verbose;
 };
 
 static int parse_number(const char *s, unsigned long min, unsigned long max, unsigned long *ret)
@@ -52,7 +54,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 {
 	int opt, r = 0;
 
-	while (!r && (opt = getopt(argc, argv, "p:r:c:t:v")) != -1) {
+	while (!r && (opt = getopt(argc, argv, "p:r:c:t:fv")) != -1) {
 		switch (opt) {
 		case 'p':
 			r = parse_number(optarg, 1, 65535, &o->port);
@@ -65,6 +67,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'r':
 			o->root = optarg;
+			break;
+		case 'f':
+			o->freeze = true;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -148,6 +153,8 @@ static int run(const struct options *o)
 	server_clock(&s);
 	printf("listening on http://0.0.0.0:%lu/\n", o->port);
 	fflush(stdout);
+	if (o->freeze)
+		mayfly_freeze();
 	r = serve(&s);
 	fprintf(stderr, "httpd: %s\n", strerror(-r));
 	return 1;

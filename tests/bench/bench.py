@@ -34,6 +34,9 @@ GOALS = (
     ("rewind.64", "at most 0.35 of /bin/true", lambda o, v: o <= 0.35 * v["spawn_true"]),
     ("request.rewound.p50", "at most one /bin/true", lambda o, v: o <= v["spawn_true"]),
     ("request.rewound.p99", "at most 4 times p50", lambda o, v: o <= 4 * v["p50"]),
+    ("restore.exec", "at most 1.3 times the KVM floor", lambda o, v: o <= 1.3 * v["kvm_floor"]),
+    ("fork.pause", "at most 5 ms", lambda o, v: o <= 5000),
+    ("clone.private_kib", "at most 1.5 MiB", lambda o, v: o <= 1536),
     ("mem.pss", "at most 1 MiB", lambda o, v: o <= 1024),
     ("mem.idle_vm", "at most 2 MiB", lambda o, v: o <= 2048),
     ("http.c1.1k", "faster than QEMU", lambda o, v: o > v["qemu_microvm"]),
@@ -102,13 +105,13 @@ def even_lane(build):
 
 
 def measure(args):
-    import bench_api, bench_blk, bench_boot, bench_http, bench_jail, bench_mem, bench_rewind  # noqa: E401
+    import bench_api, bench_blk, bench_boot, bench_http, bench_jail, bench_mem, bench_rewind, bench_snap  # noqa: E401
 
     host = host_info()
     print("host " + ", ".join(f"{k} {v}" for k, v in host.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as work:
         b = Bench(even_lane(args.build) if in_hw_lane() else args.build, args.rounds, args.rows.replace(",", " ").split(), work)
-        for part in (bench_boot.boot, bench_api.api, bench_jail.jail, bench_rewind.rewind_all, bench_mem.mem, bench_http.http, bench_blk.blk):
+        for part in (bench_boot.boot, bench_api.api, bench_jail.jail, bench_rewind.rewind_all, bench_snap.snap, bench_mem.mem, bench_http.http, bench_blk.blk):
             try:
                 part(b)
             except Failed as e:

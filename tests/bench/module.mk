@@ -3,7 +3,7 @@
 BENCH_PROGS = $(O)/bench/kvm_floor $(O)/bench/spawn_time
 BENCH_N ?= 100
 BENCH_ROWS ?= *
-GUESTS += bench-idle bench-rewind
+GUESTS += bench-freeze bench-idle bench-rewind
 
 kvm_floor_SRCS = tests/bench/kvm_floor.c
 spawn_time_SRCS = tests/bench/spawn_time.c
@@ -16,6 +16,6 @@ bench: ## benchmarks against a process, a KVM floor, QEMU and fio (needs /dev/kv
 	$(Q)tests/bench/bench.py --preflight --rows '$(BENCH_ROWS)'
 	$(Q)scripts/deps.sh build run check
 	$(Q)$(MAKE) bench-now
-bench-progs: $$(BENCH_PROGS) $(BIN)/mayfly-monitor $$(EXAMPLE_IMAGES) $$(EXAMPLES_NATIVE) $(O)/guests/bench-idle $(O)/guests/bench-rewind $(BIN)/mayfly-jailer $(O)/jail/bench $(O)/jail/bench_pool $(O)/jail/probe $(O)/jail/standin
+bench-progs: $$(BENCH_PROGS) $(BIN)/mayfly-monitor $$(EXAMPLE_IMAGES) $$(EXAMPLES_NATIVE) $(addprefix $(O)/guests/,bench-freeze bench-idle bench-rewind snap) $(BIN)/mayfly-jailer $(O)/jail/bench $(O)/jail/bench_pool $(O)/jail/probe $(O)/jail/standin
 bench-now: bench-progs
 	$(Q)tests/bench/bench.py -O $(O) -n '$(BENCH_N)' --rows '$(BENCH_ROWS)'

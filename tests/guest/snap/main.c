@@ -153,12 +153,25 @@ static int tcp(int port)
 	return 0;
 }
 
+/* Every page of memory that there is to have, then a freeze. */
+static void fill(void)
+{
+	char *p, *last = NULL;
+
+	for (; (p = malloc(1u << 20)); last = p)
+		memset(p, 5, 1u << 20);
+	free(last); /* room for what freezing takes */
+	mayfly_freeze();
+}
+
 int main(int argc, char *argv[])
 {
 	const char *what = argc > 1 ? argv[1] : "who";
 
 	if (!strcmp(what, "who"))
 		who();
+	else if (!strcmp(what, "fill"))
+		fill();
 	else if (!strcmp(what, "tick"))
 		tick();
 	else if (!strcmp(what, "tcp") && argc > 2)
