@@ -43,3 +43,10 @@ fuzz_snap_SRCS = tests/fuzz/fuzz_snap.c monitor/snapshot/newfile.c monitor/snaps
 fuzz_snap_LIBS = -lsodium
 
 GUESTS += snap
+
+# The long form of the guest case snap-clone: no two of so many clones are alike. On this host's KVM, else in the lane.
+CLONES ?= 1000
+.PHONY: clones
+clones: all hw-lane ## restore CLONES=1000 clones of one snapshot: no two share a random number, an ISN or a MAC
+	$(Q)if [ -w /dev/kvm ]; then set -- sh -c; else set -- tests/lanes/hw-run.sh -t 3600; fi; \
+	"$$@" 'O=$(O) IMAGE=$(O)/guests/snap WORK=/var/tmp/clones SLOW=10 python3 -B tests/guest/snap/check.py clone $(CLONES)'
