@@ -249,6 +249,7 @@ Test(snap_files, signature)
 	crypto_sign_ed25519_keypair(pk, sk);
 	cr_assert_eq(snap_read(d.state, 1 << 20, &buf, &len, err, sizeof err), 0, "%s", err);
 	crypto_sign_ed25519_detached(sig, NULL, buf, len, sk);
+	free(buf);
 	int fd = open(key, O_CREAT | O_WRONLY, 0600);
 	cr_assert_eq(write(fd, pk, 32), 32);
 	close(fd);

@@ -245,7 +245,7 @@ class Live:
         conn.sock = socket.socket(socket.AF_UNIX)
         conn.sock.settimeout(PATIENCE)
         conn.sock.connect(self.sock)
-        conn.request(method, path, json.dumps(body))
+        conn.request(method, path, json.dumps(body) if body else None)
         answer = conn.getresponse()
         text = answer.read().decode()
         conn.close()
@@ -273,6 +273,20 @@ class Live:
 
     def more(self, n=3):
         return self.ticks(self.ticks()[1] + n)[0]
+
+    def writes(self, n):
+        """Until the guest has written n more requests to its disk."""
+        first, end = None, time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if os.path.exists(self.sock):
+                m = re.search(r"^mayfly_\w*write_reqs\S* (\d+)", self.call("GET", "/metrics", 200), re.M)
+                first = int(m.group(1)) if first is None else first
+                if int(m.group(1)) >= first + n:
+                    return
+            if self.proc.poll() is not None:
+                sys.exit(f"the VM ended with {self.proc.returncode} too early:\n{self.text()}")
+            time.sleep(0.005)
+        sys.exit("the guest writes nothing")
 
     def text(self):
         return open(self.console).read() if os.path.exists(self.console) else ""
@@ -338,7 +352,8 @@ def check_tcp(_=None):
         if int(got) != number:
             sys.exit(f"answer {got}, not {number}")
 
-    with Live("a", "--kernel", IMAGE, "--mem", "16M", *net, "--cmdline", f"mayfly.ip={ip}/24 -- tcp 7") as vm:
+    boot = ["--kernel", IMAGE, "--mem", "16M", "--idle", "hlt", *net]
+    with Live("a", *boot, "--cmdline", f"mayfly.ip={ip}/24 -- tcp 7") as vm:
         wait_for(vm.console, "listening")
         sock = socket.create_connection((ip, 7), timeout=PATIENCE)
         ask(sock, 1)
@@ -353,6 +368,52 @@ def check_tcp(_=None):
     with Live("b", "--restore", f"path={STATE}", *net):
         ask(sock, 3)
         ask(sock, 4)
+
+
+def fsck(image):
+    run_tool("e2fsck", "-fn", image)
+
+
+def run_tool(*argv):
+    r = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if r.returncode:
+        sys.exit(f"{argv}: {r.returncode}\n{r.stdout}{r.stderr}")
+    return r.stdout
+
+
+def check_disk(_=None):
+    """Each clone has a copy of the disk as it was; what one writes is in its own, and whole."""
+    disk = os.environ["DISK_root"]
+    run(
+        ["--kernel", IMAGE, "--mem", "16M", "--block", f"id=root,path={disk}", "--snapshot", f"path={STATE}"]
+        + ["--cmdline", "-- who"]
+    )
+    fsck(disk)
+    for i in (1, 2):
+        run_tool("cp", disk, f"{WORK}/{i}.img")
+        out = run(["--restore", f"path={STATE}", "--block", f"path={WORK}/{i}.img", "--env", f"CLONE_FILE=clone {i}"])
+        must(out, "^before here before$")
+        fsck(f"{WORK}/{i}.img")
+        must(run_tool("debugfs", "-R", "cat /after.txt", f"{WORK}/{i}.img"), f"^clone {i}$")
+    if "after.txt" in run_tool("debugfs", "-R", "ls /", disk):
+        sys.exit("a clone wrote to the disk of its original")
+    fork = ["--kernel", IMAGE, "--mem", "16M", "--block", f"path={disk}", "--fork", "n=1", "--cmdline", "-- who"]
+    must(run(fork, status=2), "is writable: two VMs would damage it")
+
+
+def check_busy(_=None):
+    """Snapshots in the middle of a file system under stress: nothing that was in flight is lost or done twice."""
+    disk, image = os.environ["DISK_root"], f"{os.path.dirname(IMAGE)}/fs-stress"
+    with Live("a", "--kernel", image, "--mem", "64M", "--block", f"path={disk}", "--cmdline", "-- 7 400") as vm:
+        for i in range(3):
+            vm.writes(20)
+            vm.state("Paused")
+            vm.create(f"{STATE}.{i}", "Full")
+            run_tool("cp", disk, f"{WORK}/{i}.img")
+            vm.state("Resumed")
+    for i in range(3):
+        run(["--restore", f"path={STATE}.{i}", "--block", f"path={WORK}/{i}.img"])
+        fsck(f"{WORK}/{i}.img")
 
 
 def check_fork(_=None):

@@ -72,6 +72,21 @@ static void try_connect(void)
 	close(s);
 }
 
+/* What this VM leaves on its disk, and that what was there is still there. */
+static void put_file(const char *text)
+{
+	char was[64] = "";
+	FILE *f = fopen("/before.txt", "r");
+
+	if (!f || !fgets(was, sizeof was, f))
+		exit(1);
+	fclose(f);
+	f = fopen("/after.txt", "w");
+	if (!f || fprintf(f, "%s\n", text) < 0 || fclose(f))
+		exit(1);
+	printf("before %s\n", was);
+}
+
 static void on_restore(void *arg)
 {
 	(void)arg;
@@ -106,6 +121,8 @@ static void who(void)
 			exit(1);
 		}
 	put_net();
+	if (getenv("CLONE_FILE"))
+		put_file(getenv("CLONE_FILE"));
 	if (getenv("CLONE_TCP"))
 		try_connect();
 }
