@@ -97,6 +97,16 @@ int snap_save(const struct snap_dir *d, const uint8_t *mem, const uint64_t *only
 	return snap_files_write(&src, d->state, d->mem, ret, err, errlen);
 }
 
+int snap_save_as(const struct snap_dir *d, const uint8_t *mem, const struct vm_state *st,
+		 const char *config, char *err, size_t errlen)
+{
+	const struct snap_cpu cpu = {.vendor = "TestTestTest"};
+	const struct snap_source src = {.state = st, .cpu = &cpu, .config = config, .base = mem};
+	struct snap_written w;
+
+	return snap_files_write(&src, d->state, d->mem, &w, err, errlen);
+}
+
 int snap_restore(const struct restore_config *rc, uint8_t *mem, char *err, size_t errlen)
 {
 	struct snapshot *s = NULL;

@@ -31,6 +31,9 @@ void snap_pattern(uint8_t *mem, unsigned seed);
 /* Write mem as a snapshot (a diff of only, on top of base_id, when only is set). 0 or -errno. */
 int snap_save(const struct snap_dir *d, const uint8_t *mem, const uint64_t *only,
 	      const uint8_t *base_id, struct snap_written *ret, char *err, size_t errlen);
+/* The same with another state and configuration (JSON), all of mem. */
+int snap_save_as(const struct snap_dir *d, const uint8_t *mem, const struct vm_state *st,
+		 const char *config, char *err, size_t errlen);
 /* Open and read it back into mem. 0 or -errno. */
 int snap_restore(const struct restore_config *rc, uint8_t *mem, char *err, size_t errlen);
 
