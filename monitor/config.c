@@ -188,6 +188,12 @@ int config_check(const struct vm_config *cfg, struct config_err *err)
 	if (!cfg->kernel && !cfg->rebind)
 		return config_fail(err,
 				   "no kernel: say --kernel PATH (an image built with mayfly-cc)");
+	if (cfg->serve && (cfg->save.path || cfg->fork.n))
+		return config_fail(
+			err,
+			"%s does not go with serve: the freeze point is where requests "
+			"are handed in; take a snapshot first, then restore it with serve",
+			cfg->save.path ? "snapshot" : "fork");
 	r = check_rebound(cfg, err);
 	r = r ? r : check_ids(cfg, err);
 	for (unsigned i = 0; i < cfg->nnet && r == 0; i++) {

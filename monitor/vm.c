@@ -256,8 +256,8 @@ static int leave_behind(struct vm *vm)
 int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *st,
 		   const struct snap_cpu *cpu, char *err, size_t errlen)
 {
-	const struct vm old = *vm;
 	int r = leave_behind(vm);
+	const struct vm old = *vm;
 
 	if (r) {
 		snprintf(err, errlen, "--kernel %s: cannot be copied: %s", cfg->kernel,

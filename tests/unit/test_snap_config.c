@@ -194,14 +194,14 @@ Test(snap_config, what_is_for_restored_vms_is_for_them_alone)
 Test(snap_config, copies_have_numbers)
 {
 	struct vm_config copy;
-	char *argv[] = {"mayfly-monitor",
-			"--kernel",
-			"k",
-			"--net",
-			"tap=tap0",
-			"--fork",
-			"n=2,id=web-%d,console=out.%d,tap=t%d,hostname=h%d",
-			NULL};
+	char *argv[10] = {"mayfly-monitor",
+			  "--kernel",
+			  "k",
+			  "--net",
+			  "tap=tap0",
+			  "--fork",
+			  "n=2,id=web-%d,console=out.%d,tap=t%d,hostname=h%d",
+			  NULL};
 	static struct opts opts;
 
 	cr_assert_eq(opts_parse(7, argv, &cfg, &opts, &why), OPTS_RUN, "%s", why.text);
@@ -215,6 +215,9 @@ Test(snap_config, copies_have_numbers)
 	cfg.fork.tap = NULL;
 	refused(fork_config_copy(&copy, &cfg, 1, &why), "has to be given anew");
 	config_fini(&copy);
+	argv[7] = "--serve";
+	argv[8] = "8080";
+	refused(opts_parse(9, argv, &cfg, &opts, &why), "fork does not go with serve");
 	argv[6] = "n=2,id=%s";
 	refused(opts_parse(7, argv, &cfg, &opts, &why), "only one %d");
 	argv[6] = "n=2,id=%d%d";

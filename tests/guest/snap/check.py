@@ -12,6 +12,7 @@ import json
 import os
 import re
 import select
+import shutil
 import socket
 import struct
 import subprocess
@@ -417,15 +418,20 @@ def check_busy(_=None):
 
 
 def check_fork(_=None):
-    args = ["--kernel", IMAGE, "--mem", "16M", "--cmdline", "-- who", "--metrics", f"{WORK}/m"]
+    """Copies of a VM whose image is mapped under a lease, which only the original holds."""
+    image = f"{WORK}/image"
+    shutil.copy(IMAGE, image)
+    args = ["--kernel", image, "--mem", "16M", "--cmdline", "-- who", "--metrics", f"{WORK}/m"]
     for idle in ("exit", "hlt"):
         args += ["--idle", idle] if idle == "hlt" else []
         out = run(args + ["--fork", f"n=3,console={WORK}/{idle}.%d,hostname=copy-%d,metrics={WORK}/{idle}.m.%d"])
         must(out, "^why 1$")
         must(open(f"{WORK}/m").read(), '"forks": 1')
+        must(open(f"{WORK}/m").read(), '"image": "leased"')
         seen = {must(out, r"^random (\w+)")}
         for i in (1, 2, 3):
             wait_for(f"{WORK}/{idle}.m.{i}", "exits")
+            must(open(f"{WORK}/{idle}.m.{i}").read(), '"image": "copied"')
             copy = open(f"{WORK}/{idle}.{i}").read()
             must(copy, "^why 2$")
             must(copy, "^told 1$")
