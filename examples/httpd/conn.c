@@ -168,6 +168,17 @@ static void advance(struct response *r, size_t n)
 	r->left -= n - head;
 }
 
+static uint32_t chunk_of(size_t n)
+{
+	return n < CHUNK_MIN ? CHUNK_MIN : n > CHUNK_MAX ? CHUNK_MAX : (uint32_t)n;
+}
+
+/* Do len bytes complete the response? */
+static bool is_last(const struct response *r, size_t len)
+{
+	return len == r->head_len - r->head_sent + r->left;
+}
+
 static enum outcome send_response(struct server *s, struct conn *c)
 {
 	size_t turn = 0;
@@ -180,21 +191,23 @@ static enum outcome send_response(struct server *s, struct conn *c)
 
 		if (!m.msg_iovlen)
 			return BROKEN;
-		n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+		/* More follows, so no push: what a turn sends may leave as one large segment. */
+		n = sendmsg(c->fd, &m, MSG_NOSIGNAL | (is_last(&c->out, len) ? 0 : MSG_MORE));
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? BLOCKED : BROKEN;
 		progress(s, c);
 		advance(&c->out, (size_t)n);
 		if (c->out.head_sent == c->out.head_len && !c->out.left)
 			return DONE;
+		turn += (size_t)n;
 		if ((size_t)n < len) {
-			/* What was read and not taken is read again: read about as much as goes
-			 * out. */
-			c->chunk = (size_t)n < CHUNK_MIN ? CHUNK_MIN : (uint32_t)n;
+			/* What was read and not taken is read again, so a turn goes out in several
+			 * pieces: only of the last one something is left over. */
+			c->chunk = chunk_of(turn / 4);
 			return BLOCKED;
 		}
-		c->chunk = c->chunk < CHUNK_MAX / 2 ? c->chunk * 2 : CHUNK_MAX;
-		turn += (size_t)n;
+		if (turn >= 8 * (size_t)c->chunk)
+			c->chunk = chunk_of(2 * (size_t)c->chunk);
 		if (turn >= TURN_MAX)
 			return BLOCKED;
 	}

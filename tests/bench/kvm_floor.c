@@ -125,7 +125,8 @@ int main(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		return fail("mmap of guest memory");
-	/* A host that hands out huge pages unasked would clear 2 MiB for the five pages touched here. */
+	/* A host that hands out huge pages unasked would clear 2 MiB for the five pages touched
+	 * here. */
 	madvise(mem, MEM_SIZE, MADV_NOHUGEPAGE);
 	fill_memory(mem);
 	region.userspace_addr = (uintptr_t)mem;

@@ -39,8 +39,15 @@ def parse_args():
     return p.parse_intermixed_args()
 
 
-def usable(lane, here, jailed):
+def sanitized(build):
+    with open(f"{build}/bin/mayfly-monitor", "rb") as f:
+        return b"__asan_init" in f.read()
+
+
+def usable(lane, here, jailed, build):
     """None, or why the lane cannot run here."""
+    if jailed and sanitized(build):
+        return "a sanitized monitor needs the loader that a jail lacks"
     if jailed and lanes.is_qemu(lane):
         return "only our monitor is jailed"
     if jailed and os.geteuid() and (here or not lane.startswith("hw")):
@@ -202,7 +209,7 @@ def main():
     if not cases:
         print(f"run.py: no such case in lane {args.lane}", file=sys.stderr)
         return 2
-    why = usable(args.lane, args.here, args.jailed)
+    why = usable(args.lane, args.here, args.jailed, args.build)
     if why:
         print(f"skip {args.lane}: {why}\n0 passed, 0 failed, {len(cases)} skipped")
         return 0

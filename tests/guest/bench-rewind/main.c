@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * bench-rewind: GET /N dirties N pages and answers with two TSC stamps (16 bytes): at the first instruction after the
- * freeze point, and right before the answer. What lies between one answer's second and the next one's first is the
- * price of a clean VM: exit, answer, rewind, next request, entry.
+ * bench-rewind: GET /N dirties N pages and answers with two TSC stamps (16 bytes): at the first
+ * instruction after the freeze point, and right before the answer. What lies between one answer's
+ * second and the next one's first is the price of a clean VM: exit, answer, rewind, next request,
+ * entry.
  */
 #include <mayfly.h>
 #include <stdlib.h>

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: MIT
 # The demo serves the folder it was given, says whether it is jailed, leaves nothing behind and hands on the end.
 set -eu
+if [ "${JAIL:-yes}" != no ] && grep -q __asan_init "$O/bin/mayfly-monitor"; then
+	echo "a sanitized monitor needs the loader that a jail lacks"
+	exit 77
+fi
 want='^jailed as user '
 [ "${JAIL:-yes}" != no ] || want='^not jailed (JAIL=no)'
 mkdir "$WORK/site"
