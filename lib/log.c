@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * log.c: see log.h. A line is formatted into one buffer and written with one write(2), so that
+ * log.c: see log.h. A line is formatted into one buffer and written with one write, so that
  * lines of several processes on one stderr do not mix.
  */
 #include "lib/log.h"
@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "lib/vec.h"
 
 static const char *log_program = "mayfly";
 static const char *log_id;
@@ -64,8 +66,8 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 		return;
 	n += m < (int)sizeof buf - n - 1 ? m : (int)sizeof buf - n - 2;
 	buf[n++] = '\n';
-	if (write(__atomic_load_n(&log_fd, __ATOMIC_ACQUIRE), buf, (size_t)n) < 0)
-		return; /* nobody to tell */
+	/* If it fails there is nobody to tell. */
+	(void)vec_put(__atomic_load_n(&log_fd, __ATOMIC_ACQUIRE), buf, (size_t)n);
 }
 
 #define LOG_LEVEL(level)                  \

@@ -13,12 +13,13 @@
 
 #include "lib/handed.h"
 #include "lib/log.h"
+#include "lib/vec.h"
 #include "monitor/api/events.h"
 
 #define CONSOLE_BURST	 (UINT64_C(1) << 20)
 #define CONSOLE_RATE	 (UINT64_C(256) << 10) /* bytes a second */
 #define CONSOLE_RING_MAX 65536u
-#define CONSOLE_STALL_MS 100 /* how long one drain may wait for a slow reader */
+#define CONSOLE_STALL_NS 100000000 /* how long one drain may wait for a slow reader */
 
 int console_open(struct console *con, const char *path)
 {
@@ -65,10 +66,11 @@ static void refill(struct console *con)
 static bool writable(struct console *con)
 {
 	struct pollfd pfd = {.fd = con->fd, .events = POLLOUT};
+	struct timespec wait = {.tv_nsec = con->stalled ? 0 : CONSOLE_STALL_NS};
 
 	if (!con->may_block)
 		return true;
-	if (poll(&pfd, 1, con->stalled ? 0 : CONSOLE_STALL_MS) == 1 && (pfd.revents & POLLOUT)) {
+	if (ppoll(&pfd, 1, &wait, NULL) == 1 && (pfd.revents & POLLOUT)) {
 		con->stalled = false;
 		return true;
 	}
@@ -83,7 +85,7 @@ static size_t write_some(struct console *con, const uint8_t *p, size_t len)
 
 	while (done < len && writable(con)) {
 		size_t chunk = len - done < CONSOLE_CHUNK ? len - done : CONSOLE_CHUNK;
-		ssize_t n = write(con->fd, p + done, chunk);
+		ssize_t n = vec_put(con->fd, p + done, chunk);
 
 		if (n > 0)
 			done += (size_t)n;

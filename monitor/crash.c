@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/vec.h"
 #include "monitor/vm.h"
 #include "uk_tables.h"
 
@@ -35,9 +36,9 @@ static void say(const char *fmt, ...)
 	va_start(ap, fmt);
 	int n = vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
-	if (n > 0 &&
-	    write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
-		return; /* nobody to tell */
+	if (n > 0)
+		(void)vec_put(STDERR_FILENO, line,
+			      (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 static void say_address(const struct vm *vm, const char *what, uint64_t va)

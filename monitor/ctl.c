@@ -20,6 +20,8 @@ static void ctl_idle(struct vm *vm, uint64_t deadline_ns)
 {
 	vm->m.ctl_idle++;
 	console_drain(&vm->console, &vm->gm, vm->shared);
+	if (vm->io_running)
+		return; /* a guest that has an I/O thread and idles by HLT has no business here */
 	vm_devices_serve(vm);
 	if (vm->events)
 		events_marks(vm->events, vm);

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "lib/vec.h"
 #include "monitor/api/events.h"
+#include "monitor/confine.h"
 #include "monitor/signals.h"
 #include "monitor/virtio/blk.h"
 #include "monitor/virtio/dev.h"
@@ -25,8 +27,8 @@ static void raise_irq(void *arg)
 	if (slot->irqfd >= 0) {
 		uint64_t one = 1;
 
-		if (write(slot->irqfd, &one, sizeof one) < 0)
-			return; /* an eventfd counter at its limit is already pending */
+		/* A counter at its limit is already pending. */
+		(void)vec_put(slot->irqfd, &one, sizeof one);
 	}
 }
 
@@ -70,6 +72,8 @@ int vm_devices_ready(struct vm *vm, char *err, size_t errlen)
 		if (r)
 			return r;
 	}
+	for (unsigned i = 0; confine_on() && i < vm->cfg->nblk; i++)
+		vblk_prepare(vm->slot[i].dev);
 	return 0;
 }
 
@@ -136,6 +140,12 @@ void vm_devices_wait(struct vm *vm, uint64_t deadline_ns)
 			return;
 		one_round(vm, now, deadline_ns);
 	}
+}
+
+void vm_devices_leave(struct vm *vm)
+{
+	for (unsigned i = vm->cfg->nblk; i < vm->nslots; i++)
+		vnet_leave(vm->slot[i].dev);
 }
 
 int vm_devices_sync(struct vm *vm)

@@ -13,11 +13,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/vec.h"
+#include "monitor/confine.h"
 #include "monitor/virtio/dev.h"
 #include "monitor/vm.h"
 
 #define QUEUE_NOTIFY 0x50u
 #define IO_POLLFDS   96
+
+static struct confine_prog io_prog; /* no page until used */
 
 static int io_error(char *err, size_t errlen, const char *what)
 {
@@ -31,16 +35,14 @@ static void drain(int fd)
 {
 	uint64_t n;
 
-	if (read(fd, &n, sizeof n) < 0)
-		return; /* somebody was faster */
+	(void)vec_get(fd, &n, sizeof n, VEC_STREAM); /* somebody may have been faster */
 }
 
 void vm_io_kick(struct vm *vm)
 {
 	uint64_t one = 1;
 
-	if (write(vm->io_wake, &one, sizeof one) < 0)
-		return; /* already awake */
+	(void)vec_put(vm->io_wake, &one, sizeof one); /* at its limit it is awake */
 }
 
 /* Poll set: [0] wake, then per device its doorbells, then its host fds. */
@@ -87,8 +89,11 @@ static void serve(struct vm *vm, struct io_set *set)
 {
 	uint64_t now = set->until == UINT64_MAX ? 0 : vm_now();
 
-	if (set->pfd[0].revents)
+	/* The vCPU thread has written to a device's registers: it may have been started. */
+	if (set->pfd[0].revents) {
 		drain(vm->io_wake);
+		vm_devices_serve(vm);
+	}
 	for (unsigned i = 0; i < vm->nslots; i++) {
 		struct virtio_dev *dev = vm->slot[i].dev;
 		unsigned k = set->doorbells[i];
@@ -115,6 +120,10 @@ static void *io_main(void *arg)
 	struct vm *vm = arg;
 	struct io_set set;
 
+	vm->io_confined = confine_install(&io_prog);
+	sem_post(&vm->io_ready);
+	if (vm->io_confined < 0)
+		return NULL;
 	while (__atomic_load_n(&vm->io_running, __ATOMIC_ACQUIRE)) {
 		pthread_mutex_lock(&vm->lock);
 		collect(vm, &set);
@@ -125,6 +134,7 @@ static void *io_main(void *arg)
 		serve(vm, &set);
 		pthread_mutex_unlock(&vm->lock);
 	}
+	sem_post(&vm->io_ready);
 	return NULL;
 }
 
@@ -177,9 +187,43 @@ static int add_irqs(struct vm *vm, char *err, size_t errlen)
 	return 0;
 }
 
+static void wait_for_thread(struct vm *vm)
+{
+	while (sem_wait(&vm->io_ready) < 0)
+		; /* a signal */
+}
+
+/* The thread exists and has its filter, or neither. */
+static int start_thread(struct vm *vm, char *err, size_t errlen)
+{
+	struct errtext text;
+	sigset_t all, old;
+	int r = confine_link(vm, "io", &io_prog, &text);
+
+	if (r < 0) {
+		snprintf(err, errlen, "%s", text.text);
+		return r;
+	}
+	sem_init(&vm->io_ready, 0, 0);
+	vm->io_running = true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	r = pthread_create(&vm->io_thread, NULL, io_main, vm);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0) {
+		wait_for_thread(vm);
+		if (vm->io_confined == 0)
+			return 0;
+		pthread_join(vm->io_thread, NULL);
+		r = -vm->io_confined;
+	}
+	vm->io_running = false;
+	errno = r;
+	return io_error(err, errlen, "I/O thread");
+}
+
 int vm_io_start(struct vm *vm, char *err, size_t errlen)
 {
-	sigset_t all, old;
 	int r = add_irqs(vm, err, errlen);
 
 	memset(vm->ioeventfd, -1, sizeof vm->ioeventfd);
@@ -190,17 +234,9 @@ int vm_io_start(struct vm *vm, char *err, size_t errlen)
 	vm->io_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->io_wake < 0)
 		return io_error(err, errlen, "eventfd");
-	vm->io_running = true;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	r = pthread_create(&vm->io_thread, NULL, io_main, vm);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r) {
-		vm->io_running = false;
-		errno = r;
-		return io_error(err, errlen, "I/O thread");
-	}
-	return 0;
+	for (unsigned i = 0; i < vm->nslots; i++)
+		vm->slot[i].dev->elsewhere = true;
+	return start_thread(vm, err, errlen);
 }
 
 void vm_io_stop(struct vm *vm)
@@ -208,10 +244,12 @@ void vm_io_stop(struct vm *vm)
 	if (vm->io_running) {
 		__atomic_store_n(&vm->io_running, false, __ATOMIC_RELEASE);
 		vm_io_kick(vm);
-		pthread_join(vm->io_thread, NULL);
+		wait_for_thread(vm);
+		if (!confine_narrow()) /* it would give the stack back: munmap() */
+			pthread_join(vm->io_thread, NULL);
 	}
-	if (vm->io_wake < 0)
-		return;
+	if (vm->io_wake < 0 || confine_narrow())
+		return; /* descriptors go with the process */
 	close(vm->io_wake);
 	vm->io_wake = -1;
 	for (unsigned i = 0; i < vm->nslots; i++) {

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +17,7 @@
 #include "lib/buf.h"
 #include "lib/handed.h"
 #include "lib/num.h"
+#include "lib/vec.h"
 
 #define REPORT_MAX 16384
 
@@ -176,22 +177,19 @@ static unsigned long long rollup_kib(const char *text, const char *key)
 	return v;
 }
 
-/* -errno when there is nothing to put: the report then says null. */
-static int read_rollup(char *text, size_t cap)
+int metrics_rollup(int fd, char *text, size_t cap)
 {
-	int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	ssize_t n = fd < 0 ? -1 : vec_get(fd, text, cap - 1, 0);
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, cap - 1);
 	if (n < 0)
-		n = -errno;
-	close(fd);
-	if (n < 0)
-		return (int)n;
+		return -ENOENT;
 	text[n] = '\0';
 	return 0;
+}
+
+unsigned long long metrics_pss_kib(const char *text)
+{
+	return rollup_kib(text, "\nPss:");
 }
 
 static void put_memory(struct buf *b, const char *rollup)
@@ -228,12 +226,12 @@ static void put_str_or_null(struct buf *b, const char *key, const char *s)
 		buf_printf(b, "null");
 }
 
-static int format_report(struct buf *b, const struct metrics_report *rep)
+static int format_report(struct buf *b, const struct metrics_report *rep, int rollup_fd)
 {
 	char rollup[2048];
 	struct rusage ru;
 	/* First, before formatting dirties pages of its own. */
-	bool have_memory = rep->memory && read_rollup(rollup, sizeof rollup) == 0;
+	bool have_memory = metrics_rollup(rollup_fd, rollup, sizeof rollup) == 0;
 
 	if (getrusage(RUSAGE_SELF, &ru) < 0)
 		return -errno;
@@ -263,7 +261,7 @@ static int format_report(struct buf *b, const struct metrics_report *rep)
 static int write_full(int fd, const char *p, size_t n)
 {
 	while (n) {
-		ssize_t done = write(fd, p, n);
+		ssize_t done = vec_put(fd, p, n);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -275,61 +273,70 @@ static int write_full(int fd, const char *p, size_t n)
 	return 0;
 }
 
-int metrics_write_fd(int fd, const struct metrics_report *rep)
+int metrics_open(struct metrics_out *ret_out, const char *path)
+{
+	struct metrics_out out = {.fd = STDOUT_FILENO, .rollup = -1};
+	struct stat st;
+
+	if (strcmp(path, "-") != 0) {
+		/* A FIFO that nobody reads yet opens for reading and writing only. */
+		bool special =
+			handed_number(path) < 0 && stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+
+		out.fd = handed_open(path,
+				     (special ? 0 : O_CREAT | O_TRUNC) |
+					     (special && S_ISFIFO(st.st_mode) ? O_RDWR : O_WRONLY) |
+					     O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+				     0644);
+		if (out.fd < 0)
+			return -errno;
+		if (fstat(out.fd, &st) < 0)
+			st.st_mode = 0;
+		out.file = S_ISREG(st.st_mode);
+	}
+	/* None in a jail without /proc: the report then says null. */
+	out.rollup = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+	*ret_out = out;
+	return 0;
+}
+
+void metrics_close(struct metrics_out *out)
+{
+	if (out->rollup >= 0)
+		close(out->rollup);
+	if (out->fd > STDERR_FILENO)
+		close(out->fd);
+	*out = (struct metrics_out){.fd = -1, .rollup = -1};
+}
+
+/* In place and by one call; blanks cover what an earlier, longer report had. */
+static int write_over(struct metrics_out *out, struct buf *b)
+{
+	while (b->len < out->len && b->len + 1 < b->cap)
+		b->p[b->len++] = ' ';
+	b->p[b->len - 1] = '\n';
+	for (size_t done = 0; done < b->len;) {
+		ssize_t n = vec_put_at(out->fd, b->p + done, b->len - done, done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	out->len = b->len;
+	return 0;
+}
+
+int metrics_write(struct metrics_out *out, const struct metrics_report *rep)
 {
 	char text[REPORT_MAX];
 	struct buf b;
 	int r;
 
 	buf_init(&b, text, sizeof text);
-	r = format_report(&b, rep);
-	return r < 0 ? r : write_full(fd, text, b.len);
-}
-
-/* Write through what is already there, a FIFO or a device. */
-static int write_in_place(const char *path, const struct metrics_report *rep)
-{
-	int fd = handed_open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = metrics_write_fd(fd, rep);
-	close(fd);
-	return r;
-}
-
-static int write_and_rename(const char *path, const struct metrics_report *rep)
-{
-	char tmp[PATH_MAX + 32];
-	int fd, r;
-
-	snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid());
-	/* What a process of the same number left behind when it was killed is in the way; O_EXCL
-	 * follows no link. */
-	unlink(tmp);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	r = metrics_write_fd(fd, rep);
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	if (r == 0 && rename(tmp, path) < 0)
-		r = -errno;
+	r = format_report(&b, rep, out->rollup);
 	if (r < 0)
-		unlink(tmp);
-	return r;
-}
-
-int metrics_write(const char *path, const struct metrics_report *rep)
-{
-	struct stat st;
-
-	if (strcmp(path, "-") == 0)
-		return metrics_write_fd(STDOUT_FILENO, rep);
-	if (handed_number(path) >= 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
-		return write_in_place(path, rep);
-	return write_and_rename(path, rep);
+		return r;
+	return out->file ? write_over(out, &b) : write_full(out->fd, text, b.len);
 }
 
 typedef void each_fn(void *arg, const char *group, const char *name, const char *id,

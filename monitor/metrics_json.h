@@ -8,6 +8,7 @@
 #define MONITOR_METRICS_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "monitor/metrics.h"
 
@@ -23,7 +24,6 @@ struct metrics_report {
 	const char *image; /* how the image is held, image_sharing_name(); NULL = null */
 	uint64_t mem_size; /* guest memory, bytes */
 	int exit_status;   /* negative while the VM runs */
-	bool memory; /* also read /proc/self/smaps_rollup, which costs a walk of the page tables */
 	const struct vm_metrics *vm;
 	const struct serve_metrics *serve;   /* NULL: left out */
 	const struct rewind_metrics *rewind; /* likewise */
@@ -31,14 +31,27 @@ struct metrics_report {
 	unsigned ndevs;
 };
 
+/* Where reports go, opened once: nothing can be opened when they are written. */
+struct metrics_out {
+	int fd, rollup; /* rollup: /proc/self/smaps_rollup, -1 = none */
+	bool file;	/* regular: each report replaces the one before, in place */
+	size_t len;	/* of the longest so far */
+};
+
 /*
- * Write the report to path: a new file that replaces the old one at once, so that a reader never
- * sees half of it; "-" is standard output. A path that exists and is not a regular file (a FIFO,
- * /dev/fd/N) is written to as it is. 0 or -errno.
+ * path: created or cut to nothing; "-" is standard output; what exists and is no regular file (a
+ * FIFO, /dev/fd/N) gets one report after the other. 0 or -errno.
  */
-int metrics_write(const char *path, const struct metrics_report *rep);
-/* To an open file. 0 or -errno. */
-int metrics_write_fd(int fd, const struct metrics_report *rep);
+int metrics_open(struct metrics_out *ret_out, const char *path);
+void metrics_close(struct metrics_out *out);
+/*
+ * By one system call where the kernel takes all of it. A reader that comes in the middle of that
+ * reads something that is no JSON, and has to read again. 0 or -errno.
+ */
+int metrics_write(struct metrics_out *out, const struct metrics_report *rep);
+/* The text of smaps_rollup, and of it the proportional set size. 0 or -errno. */
+int metrics_rollup(int fd, char *text, size_t cap);
+unsigned long long metrics_pss_kib(const char *text);
 
 /*
  * Every counter, for another format. All values of one counter come one after the other, devices in

@@ -15,6 +15,13 @@
 #include "monitor/config_json.h"
 #include "monitor/standby.h"
 
+/* Sanitizers make calls of their own. */
+#ifdef __SANITIZE_ADDRESS__
+#define OPTS_SECCOMP FILTER_OFF
+#else
+#define OPTS_SECCOMP FILTER_ON
+#endif
+
 struct parse {
 	struct vm_config *cfg;
 	struct opts *opts;
@@ -177,6 +184,34 @@ static int set_json(struct parse *p, const char *name, const char *val)
 	return 0;
 }
 
+static int set_seccomp(struct parse *p, const char *name, const char *val)
+{
+	static const struct {
+		const char *opt, *val;
+		enum filter_mode mode;
+	} vals[] = {
+		{"seccomp", "on", FILTER_ON},	   {"seccomp", "log", FILTER_LOG},
+		{"seccomp", "off", FILTER_OFF},	   {"seccomp", "trace", FILTER_TRACE},
+		{"no-seccomp", "on", FILTER_OFF},  {"seccomp-level", "0", FILTER_OFF},
+		{"seccomp-level", "1", FILTER_ON}, {"seccomp-level", "2", FILTER_ON},
+	};
+
+	for (size_t i = 0; i < sizeof vals / sizeof vals[0]; i++)
+		if (strcmp(vals[i].opt, name) == 0 && strcmp(vals[i].val, val) == 0) {
+			p->opts->seccomp = vals[i].mode;
+			return 0;
+		}
+	return config_fail(p->err, "'%.64s' is not %s", val,
+			   strcmp(name, "seccomp") ? "0, 1 or 2" : "on, log, off or trace");
+}
+
+static int set_seccomp_policy(struct parse *p, const char *name, const char *val)
+{
+	(void)name;
+	p->opts->seccomp_policy = val;
+	return 0;
+}
+
 static int set_help(struct parse *p, const char *name, const char *val)
 {
 	(void)name;
@@ -309,6 +344,14 @@ static const struct opt options[] = {
 	{"check-host", NULL, false, set_check_host,
 	 "print the host's settings that decide what VMs can learn from each other, each\n"
 	 "with its fix; exit status 1 when one wants attention\n"},
+	{"seccomp", "MODE", false, set_seccomp,
+	 "what happens to system calls that the monitor has no need for: on (they kill it),\n"
+	 "log (they are logged and done), off, trace (default: on; off with --serve,\n"
+	 "--api-sock, --restore, --snapshot, --fork and --standby)\n"},
+	{"no-seccomp", NULL, false, set_seccomp, "the same as --seccomp off\n"},
+	{"seccomp-level", "N", false, set_seccomp, "0 is off, 1 and 2 are on\n"},
+	{"seccomp-policy", "FILE", false, set_seccomp_policy,
+	 "narrow filters made by 'mayfly-seccomp compile' instead of the built-in ones\n"},
 	{"dry-run", NULL, false, set_dry_run, "check and print the configuration, run nothing\n"},
 	{"json", NULL, false, set_json,
 	 "with --dry-run: print it as JSON that --config-file reads; with --check-host: as JSON\n"},
@@ -445,13 +488,52 @@ static int apply(int argc, char *const argv[], struct parse *p, bool first)
 	return 0;
 }
 
+void opts_early(int argc, char *const argv[], struct opts_early *ret)
+{
+	struct opts o = {.seccomp = OPTS_SECCOMP};
+	struct config_err err;
+	struct parse p = {.opts = &o, .err = &err};
+
+	bool said = false, managed = false;
+
+	*ret = (struct opts_early){0};
+	for (int i = 1; i < argc; i++) {
+		const char *val = NULL;
+		const struct opt *opt = next_option(argc, argv, &i, &val, &err);
+
+		if (!opt)
+			break;
+		if (opt->set == set_seccomp || opt->set == set_seccomp_policy) {
+			(void)opt->set(&p, opt->name, val);
+			said = true;
+		}
+		bool any = opt->set == set_config_file || opt->set == set_standby ||
+			   opt->set == set_fork || !strcmp(opt->name, "api-sock");
+		bool serve = !strcmp(opt->name, "serve");
+
+		managed |= (any && opt->set != set_config_file) || serve ||
+			   opt->set == set_restore || opt->set == set_snapshot ||
+			   !strcmp(opt->name, "check-host");
+		ret->api |= any;
+		ret->helper |= any || (opt->set == set_net && strstr(val, "user"));
+		ret->serve |= any || serve;
+		ret->standby |= any;
+		ret->restore |= any || opt->set == set_restore;
+	}
+	/* Their policies are not complete yet: only on demand. */
+	if (managed && !said)
+		o.seccomp = FILTER_OFF;
+	ret->seccomp = o.seccomp;
+	ret->seccomp_policy = o.seccomp_policy;
+}
+
 int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts *ret_opts,
 	       struct config_err *err)
 {
 	struct parse p = {.cfg = cfg, .opts = ret_opts, .err = err};
 	int r;
 
-	*ret_opts = (struct opts){.standby = -1};
+	*ret_opts = (struct opts){.standby = -1, .seccomp = OPTS_SECCOMP};
 	config_init(cfg);
 	r = scan(argc, argv, &p);
 	if (r < 0)

@@ -8,14 +8,15 @@
 #ifndef MONITOR_OPTS_H
 #define MONITOR_OPTS_H
 
+#include "lib/filter.h"
 #include "monitor/config.h"
 
 enum opts_action {
 	OPTS_RUN,
-	OPTS_WAIT,  /* --api-sock and no kernel: calls make and start the VM */
-	OPTS_STANDBY, /* run what comes on opts.standby */
+	OPTS_WAIT,	 /* --api-sock and no kernel: calls make and start the VM */
+	OPTS_STANDBY,	 /* run what comes on opts.standby */
 	OPTS_CHECK_HOST, /* print the host's settings; opts.json as JSON */
-	OPTS_ANSWER /* --help, --version or --dry-run: opts_answer() prints it, then exit 0 */
+	OPTS_ANSWER	 /* --help, --version or --dry-run: opts_answer() prints it, then exit 0 */
 };
 
 struct opts {
@@ -23,7 +24,23 @@ struct opts {
 	int standby; /* descriptor, -1: none */
 	const char *config_file;
 	bool no_api;
+	/* Of the process, not of the VM: whoever writes a configuration file cannot turn them off.
+	 */
+	enum filter_mode seccomp;
+	const char *seccomp_policy;
 };
+
+/*
+ * Before anything else is read: what the options say of seccomp, and what they may lead to: a
+ * helper program (user-mode network), clients (--serve), a restored VM, an API. A file could ask
+ * for any of them. Mistakes are opts_parse's.
+ */
+struct opts_early {
+	enum filter_mode seccomp;
+	const char *seccomp_policy;
+	bool helper, serve, restore, api, standby;
+};
+void opts_early(int argc, char *const argv[], struct opts_early *ret);
 
 /*
  * Read the command line, and the configuration file that it names, into cfg (config_init is called

@@ -4,6 +4,7 @@
  * exit was spent on them; they are the guest's word and are only printed. vCPU thread.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -33,19 +34,32 @@ static void take_marks(struct vm *vm)
 	vm->m.t_guest_listen = report_mark_ns(vm, UK_MARK_LISTEN);
 }
 
-/* Proportional set size of this process in KiB, 0 when the kernel will not say. */
-static uint64_t pss_kib(void)
+int report_open(struct vm *vm, char *err, size_t errlen)
 {
-	FILE *f = fopen("/proc/self/smaps_rollup", "re");
-	char line[128];
-	unsigned long kib = 0;
+	vm->report = (struct metrics_out){.fd = -1, .rollup = -1};
+	if (vm->cfg->metrics) {
+		int r = metrics_open(&vm->report, vm->cfg->metrics);
 
-	while (f && fgets(line, sizeof line, f))
-		if (sscanf(line, "Pss: %lu kB", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib;
+		if (r < 0)
+			snprintf(err, errlen, "--metrics %s: %s", vm->cfg->metrics, strerror(-r));
+		return r;
+	}
+	if (vm->cfg->boot_timer)
+		vm->report.rollup = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+void report_close(struct vm *vm)
+{
+	metrics_close(&vm->report);
+}
+
+/* Proportional set size of this process in KiB, 0 when the kernel will not say. */
+static uint64_t pss_kib(const struct vm *vm)
+{
+	char text[2048];
+
+	return metrics_rollup(vm->report.rollup, text, sizeof text) ? 0 : metrics_pss_kib(text);
 }
 
 void report_boot(struct vm *vm, bool at_exit)
@@ -76,7 +90,7 @@ void report_boot(struct vm *vm, bool at_exit)
 			n += (size_t)snprintf(line + n, sizeof line - n, "%s%s %lu us",
 					      n ? ", " : "", stages[i].name,
 					      (stages[i].at - m->t_start) / 1000);
-	uint64_t pss = pss_kib();
+	uint64_t pss = pss_kib(vm);
 	struct rusage u = {0};
 	if (!pss) /* no /proc in a jail: what the kernel tells without */
 		getrusage(RUSAGE_SELF, &u);
@@ -97,7 +111,6 @@ void report_fill(const struct vm *vm, struct metrics_report *rep, struct metrics
 		.image = image_sharing_name(vm->image.sharing),
 		.mem_size = vm->cfg->mem,
 		.exit_status = vm->exit_code,
-		.memory = true,
 		.vm = &vm->m,
 		.devs = devs,
 		.ndevs = vm->nslots,
@@ -109,7 +122,7 @@ void report_metrics(struct vm *vm)
 	struct metrics_dev devs[UK_MAX_DEVS];
 	struct metrics_report rep;
 
-	if (!vm->cfg->metrics)
+	if (vm->report.fd < 0)
 		return;
 	take_marks(vm);
 	vm->m.console_bytes = vm->console.bytes;
@@ -119,7 +132,7 @@ void report_metrics(struct vm *vm)
 	const struct rewind_metrics rewind = vm_rewind_metrics(vm);
 	rep.serve = vm->serve ? &serve : NULL;
 	rep.rewind = vm->rewind ? &rewind : NULL;
-	int r = metrics_write(vm->cfg->metrics, &rep);
+	int r = metrics_write(&vm->report, &rep);
 	if (r)
 		log_err("--metrics %s: %s", vm->cfg->metrics, strerror(-r));
 }

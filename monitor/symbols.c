@@ -8,7 +8,8 @@
 
 #include <elf.h>
 #include <stdio.h>
-#include <unistd.h>
+
+#include "lib/vec.h"
 
 #define SECTIONS_MAX 1024u
 #define SYMBOLS_MAX  (1u << 20)
@@ -19,7 +20,7 @@ static bool read_at(const struct image *img, void *dst, size_t len, uint64_t off
 {
 	if (off > img->size || len > img->size - off)
 		return false;
-	return pread(img->fd, dst, len, (off_t)off) == (ssize_t)len;
+	return vec_get(img->fd, dst, len, off) == (ssize_t)len;
 }
 
 static bool read_section(const struct image *img, const Elf64_Ehdr *eh, unsigned i,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "monitor/confine.h"
 #include "monitor/control.h"
 #include "monitor/serve/serve.h"
 #include "monitor/signals.h"
@@ -183,6 +184,7 @@ static void blank(struct vm *vm)
 			  .copy_main = vm->copy_main};
 	vm->image.fd = -1;
 	vm->console.fd = -1;
+	vm->report.fd = vm->report.rollup = -1;
 }
 
 static int prepare(struct vm *vm, char *err, size_t errlen)
@@ -218,7 +220,8 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 		snprintf(err, errlen, "--console %s: %s", cfg->console, strerror(-r));
 		return r;
 	}
-	r = open_image(vm, err, errlen);
+	r = report_open(vm, err, errlen);
+	r = r ? r : open_image(vm, err, errlen);
 	r = r ? r : serve_open(vm, cfg, err, errlen);
 	r = r || vm->prepared ? r : open_kvm(vm, err, errlen);
 	r = r ? r : create_memory(vm, err, errlen);
@@ -322,6 +325,7 @@ void vm_destroy(struct vm *vm)
 	lazy_stop(vm->lazy);
 	vm->lazy = NULL;
 	console_close(&vm->console);
+	report_close(vm);
 	pthread_mutex_destroy(&vm->lock);
 }
 
@@ -452,8 +456,21 @@ void vm_on_exit(struct vm *vm)
 	}
 }
 
+/* The last moment: everything is open, nothing of the guest has run. */
+static bool confined(struct vm *vm)
+{
+	struct errtext err = {""};
+
+	if (confine_vcpu(vm, &err) == 0)
+		return true;
+	log_err("%s", err.text);
+	return false;
+}
+
 int vm_run(struct vm *vm)
 {
+	if (!confined(vm))
+		return 2;
 	vm->m.t_enter = vm_now();
 	if (vm->phase == VM_NOT_STARTED)
 		vm_started(vm, false);

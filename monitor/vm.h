@@ -8,6 +8,7 @@
 #define MONITOR_VM_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include "monitor/gmem.h"
 #include "monitor/image.h"
 #include "monitor/metrics.h"
+#include "monitor/metrics_json.h"
 #include "uk_abi.h"
 
 struct control;
@@ -67,7 +69,9 @@ struct vm {
 	pthread_mutex_t lock;
 	pthread_t io_thread;
 	bool io_running;
-	int io_wake; /* eventfd: look at the poll set again */
+	sem_t io_ready;	 /* the thread has its filter; later: it has ended */
+	int io_confined; /* 0, or why the thread has no filter */
+	int io_wake;	 /* eventfd: look at the poll set again */
 	int ioeventfd[UK_MAX_DEVS][8];
 
 	enum vm_phase phase;	 /* written by the vCPU thread; others ask vm_phase() */
@@ -91,6 +95,7 @@ struct vm {
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */
 	bool boot_reported;
+	struct metrics_out report; /* what reports need is opened before the guest runs */
 	struct vm_metrics m;
 };
 
@@ -144,13 +149,16 @@ void vm_ctl_write(struct vm *vm, uint64_t off, uint64_t val, unsigned len);
 
 /* devices.c: create, interrupt and serve the virtio devices. */
 int vm_devices_create(struct vm *vm, char *err, size_t errlen);
-/* User-mode network helpers were started early; wait until they are ready. */
+/* User-mode network helpers were started early; wait until they are ready. What would be set up on
+ * first need is set up now, where a filter would refuse it then. */
 int vm_devices_ready(struct vm *vm, char *err, size_t errlen);
 void vm_devices_destroy(struct vm *vm);
 void vm_devices_serve(struct vm *vm);
-/* Wait for and serve host events until news, a signal, or CLOCK_MONOTONIC deadline_ns; 0: serve those
- * that are there, do not wait. */
+/* Wait for and serve host events until news, a signal, or CLOCK_MONOTONIC deadline_ns; 0: serve
+ * those that are there, do not wait. */
 void vm_devices_wait(struct vm *vm, uint64_t deadline_ns);
+/* Instead of vm_devices_destroy() where a filter allows no more: what others have to know. */
+void vm_devices_leave(struct vm *vm);
 /* Finish in-flight I/O and flush the disks. */
 int vm_devices_sync(struct vm *vm);
 
@@ -165,6 +173,8 @@ void crash_report_fault(struct vm *vm, gpa_t fault_gpa);
 void crash_report_kvm(struct vm *vm, const char *what);
 
 /* report.c: --boot-timer line and --metrics file. */
+int report_open(struct vm *vm, char *err, size_t errlen);
+void report_close(struct vm *vm);
 void report_boot(struct vm *vm, bool at_exit);
 void report_metrics(struct vm *vm);
 /* When the guest passed a mark, host CLOCK_MONOTONIC ns; 0 = it has not, or says nonsense. */

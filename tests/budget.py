@@ -135,12 +135,12 @@ class Http:
 
 
 def ask_metrics(pid):
-    """SIGUSR1 makes the monitor replace the file."""
+    """SIGUSR1 makes the monitor write the file, in place."""
     path = os.environ["METRICS"]
-    before = os.stat(path).st_ino if os.path.exists(path) else None
+    os.truncate(path, 0)
     os.kill(pid, signal.SIGUSR1)
     deadline = time.monotonic() + 60
-    while not os.path.exists(path) or os.stat(path).st_ino == before:
+    while not os.path.getsize(path):
         if time.monotonic() > deadline:
             raise RuntimeError("no metrics after SIGUSR1")
         time.sleep(0.02)

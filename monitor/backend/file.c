@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/handed.h"
+#include "lib/vec.h"
 #include "monitor/config.h"
 
 #define SECTOR		 512u
@@ -199,16 +199,13 @@ static ssize_t write_some(struct bfile *f, const struct iovec *iov, unsigned n, 
 			  bool stable)
 {
 	if (stable && !f->no_dsync) {
-		/* musl 1.2.3 has no pwritev2(). The fifth argument is the upper half of offsets on
-		 * 32-bit hosts. */
-		ssize_t ret =
-			syscall(SYS_pwritev2, f->fd, iov, (long)n, (off_t)off, 0L, (long)RWF_DSYNC);
+		ssize_t ret = vec_write(f->fd, iov, n, off, RWF_DSYNC);
 
 		if (ret >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 			return ret;
 		f->no_dsync = true;
 	}
-	return pwritev(f->fd, iov, (int)n, (off_t)off);
+	return vec_write(f->fd, iov, n, off, 0);
 }
 
 /* All of iov, aligned as the file wants it. */
@@ -218,8 +215,8 @@ static int transfer(struct bfile *f, bool write, struct iovec *iov, unsigned n, 
 	uint64_t left = iov_bytes(iov, n);
 
 	while (left) {
-		ssize_t done = write ? write_some(f, iov, n, off, stable)
-				     : preadv(f->fd, iov, (int)n, (off_t)off);
+		ssize_t done =
+			write ? write_some(f, iov, n, off, stable) : vec_read(f->fd, iov, n, off);
 
 		if (done < 0 && errno == EINTR)
 			continue;

@@ -6,18 +6,51 @@
 #include "monitor/backend/uring.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-int buring_init(struct buring *b, unsigned entries)
+#define FILE_INDEX 0 /* of the one registered file */
+
+/* Debian's liburing does not export what it has for these. */
+static int set_up(struct io_uring *ring, unsigned what, void *arg, unsigned n)
 {
-	int ret = io_uring_queue_init(entries, &b->ring, 0);
+	return syscall(SYS_io_uring_register, (long)ring->ring_fd, (long)what, arg, (long)n) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* Five operations on the registered file; no registering either once the ring is enabled. */
+static int restrict_ring(struct io_uring *ring)
+{
+	static const uint8_t ops[] = {IORING_OP_READ, IORING_OP_READV, IORING_OP_WRITE,
+				      IORING_OP_WRITEV, IORING_OP_FSYNC};
+	struct io_uring_restriction res[sizeof ops + 1] = {0};
+
+	for (unsigned i = 0; i < sizeof ops; i++) {
+		res[i].opcode = IORING_RESTRICTION_SQE_OP;
+		res[i].sqe_op = ops[i];
+	}
+	res[sizeof ops].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
+	res[sizeof ops].sqe_flags = IOSQE_FIXED_FILE;
+	return set_up(ring, IORING_REGISTER_RESTRICTIONS, res, sizeof ops + 1);
+}
+
+int buring_init(struct buring *b, unsigned entries, int fd)
+{
+	int ret = io_uring_queue_init(entries, &b->ring, IORING_SETUP_R_DISABLED);
 
 	if (ret)
 		return ret;
 	/* Without these two an iovec must outlive its submission and completions can be lost. */
 	if ((b->ring.features & (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP)) !=
-	    (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP)) {
+	    (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP))
+		ret = -EOPNOTSUPP;
+	ret = ret ? ret : io_uring_register_files(&b->ring, &fd, 1);
+	ret = ret ? ret : restrict_ring(&b->ring);
+	ret = ret ? ret : set_up(&b->ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (ret) {
 		io_uring_queue_exit(&b->ring);
-		return -EOPNOTSUPP;
+		return ret;
 	}
 	/* A forked copy of the VM has no business in this ring. */
 	io_uring_ring_dontfork(&b->ring);
@@ -40,31 +73,35 @@ static struct io_uring_sqe *get(struct buring *b)
 	return io_uring_get_sqe(&b->ring);
 }
 
-void buring_rw(struct buring *b, bool write, int fd, const struct iovec *iov, unsigned n,
-	       uint64_t off, int rwf, uint64_t tag)
+void buring_rw(struct buring *b, bool write, const struct iovec *iov, unsigned n, uint64_t off,
+	       int rwf, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = get(b);
 
 	if (n == 1 && iov->iov_len <= UINT32_MAX / 2) {
 		if (write)
-			io_uring_prep_write(sqe, fd, iov->iov_base, (unsigned)iov->iov_len, off);
+			io_uring_prep_write(sqe, FILE_INDEX, iov->iov_base, (unsigned)iov->iov_len,
+					    off);
 		else
-			io_uring_prep_read(sqe, fd, iov->iov_base, (unsigned)iov->iov_len, off);
+			io_uring_prep_read(sqe, FILE_INDEX, iov->iov_base, (unsigned)iov->iov_len,
+					   off);
 	} else {
 		if (write)
-			io_uring_prep_writev(sqe, fd, iov, n, off);
+			io_uring_prep_writev(sqe, FILE_INDEX, iov, n, off);
 		else
-			io_uring_prep_readv(sqe, fd, iov, n, off);
+			io_uring_prep_readv(sqe, FILE_INDEX, iov, n, off);
 	}
 	sqe->rw_flags = rwf;
+	sqe->flags = IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data64(sqe, tag);
 }
 
-void buring_fdatasync(struct buring *b, int fd, uint64_t tag)
+void buring_fdatasync(struct buring *b, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = get(b);
 
-	io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	io_uring_prep_fsync(sqe, FILE_INDEX, IORING_FSYNC_DATASYNC);
+	sqe->flags = IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data64(sqe, tag);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * uring.h: io_uring for one block device with a deep queue. Set up on first need, because most VMs
- * never have one; where the kernel or a filter refuses it, the device goes on with plain calls. The
- * device's thread.
+ * uring.h: io_uring for one block device with a deep queue. What is submitted to a ring passes by
+ * every seccomp filter, so the ring itself is restricted: it reads, writes and syncs one file, and
+ * nothing else ever. Where the kernel or a filter refuses it, the device goes on with plain calls.
+ * The device's thread.
  */
 #ifndef MONITOR_BACKEND_URING_H
 #define MONITOR_BACKEND_URING_H
@@ -18,16 +19,17 @@ struct buring {
 	unsigned inflight; /* prepared or submitted, not reaped */
 };
 
-/* 0 or -errno. At most `entries` requests may be in flight; the caller sees to it. */
-int buring_init(struct buring *b, unsigned entries) __attribute__((warn_unused_result));
+/* A ring for fd, which stays open. 0 or -errno. At most `entries` requests may be in flight; the
+ * caller sees to it. */
+int buring_init(struct buring *b, unsigned entries, int fd) __attribute__((warn_unused_result));
 /* Nothing may be in flight. Accepts a zeroed struct. */
 void buring_fini(struct buring *b);
 
 /* Prepare one request; tag comes back with its completion. iov is the kernel's until buring_submit
  * returns; the buffers are until the completion. */
-void buring_rw(struct buring *b, bool write, int fd, const struct iovec *iov, unsigned n,
-	       uint64_t off, int rwf, uint64_t tag);
-void buring_fdatasync(struct buring *b, int fd, uint64_t tag);
+void buring_rw(struct buring *b, bool write, const struct iovec *iov, unsigned n, uint64_t off,
+	       int rwf, uint64_t tag);
+void buring_fdatasync(struct buring *b, uint64_t tag);
 /* One system call for all that is prepared; wait: until at least one completion is there. 0 or
  * -errno. */
 int buring_submit(struct buring *b, bool wait);

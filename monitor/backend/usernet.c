@@ -15,11 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/vec.h"
+#include "monitor/backend/usernet/link.h"
 #include "monitor/config.h"
+#include "monitor/signals.h"
 
 #define HELPER	  "mayfly-usernet"
 #define HELPER_FD 3
 #define FWD_LEN	  48
+#define LEAVE_NS  UINT64_C(2000000000)
 
 extern char **environ;
 
@@ -145,6 +149,16 @@ int usernet_wait_ready(struct usernet *un, const struct net_config *cfg, char *e
 	}
 	msg[n] = 0;
 	return judge_ready(msg, err, errlen);
+}
+
+void usernet_leave(struct usernet *un)
+{
+	struct pollfd pfd = {.fd = un->fd};
+	char bye = 0;
+
+	if (un->fd < 0 || vec_put(un->fd, &bye, USERNET_BYE) < 0)
+		return;
+	signals_poll(&pfd, 1, LEAVE_NS);
 }
 
 void usernet_stop(struct usernet *un)

@@ -25,5 +25,10 @@ int usernet_spawn(struct usernet *ret_un, const struct net_config *cfg, char *er
 int usernet_wait_ready(struct usernet *un, const struct net_config *cfg, char *err, size_t errlen);
 /* Closes our end, which ends the helper, and collects it. */
 void usernet_stop(struct usernet *un);
+/*
+ * The same for a confined monitor, which can neither close nor wait: ask the helper to end, and
+ * wait a moment until it has, so that its ports are free when we are gone.
+ */
+void usernet_leave(struct usernet *un);
 
 #endif

@@ -73,6 +73,11 @@ void serve_close(struct vm *vm)
 	vm->serve = NULL;
 }
 
+int serve_fd(const struct vm *vm)
+{
+	return vm->serve->fd;
+}
+
 struct serve_metrics serve_metrics(const struct vm *vm)
 {
 	return vm->serve ? vm->serve->m : (struct serve_metrics){0};

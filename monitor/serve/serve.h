@@ -20,6 +20,8 @@ struct vm_config;
  * nothing. 0, or -errno with a message that names the option. */
 int serve_open(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen);
 void serve_close(struct vm *vm);
+/* The listening socket of a VM that serves. */
+int serve_fd(const struct vm *vm);
 
 /* The guest stands at its freeze point for the first time. */
 void serve_ready(struct vm *vm);

@@ -16,6 +16,7 @@
 
 #include "monitor/snapshot/state.h"
 #include "lib/clock.h"
+#include "monitor/confine.h"
 #include "monitor/virtio/blk_priv.h"
 
 #define PHYS_BLOCK 4096u
@@ -100,13 +101,14 @@ static bool blk_features_ok(const struct virtio_dev *dev, uint64_t features)
 
 /* --- queues --- */
 
-/* First deep batch. When io_uring is refused everything stays inline. */
+/* First deep batch, or before the filter falls. When io_uring is refused everything stays inline.
+ */
 static void go_deep(struct vblk *vb)
 {
 	void *mem = mmap(NULL, BLK_DEPTH * sizeof(struct blk_slot), PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (mem == MAP_FAILED || buring_init(&vb->uring, BLK_DEPTH)) {
+	if (mem == MAP_FAILED || buring_init(&vb->uring, BLK_DEPTH, vb->file.fd)) {
 		if (mem != MAP_FAILED)
 			munmap(mem, BLK_DEPTH * sizeof(struct blk_slot));
 		vb->no_uring = true;
@@ -382,6 +384,27 @@ void vblk_destroy(struct virtio_dev *dev)
 		munmap(vb->slots, BLK_DEPTH * sizeof(struct blk_slot));
 	bfile_close(&vb->file);
 	free(vb);
+}
+
+void vblk_prepare(struct virtio_dev *dev)
+{
+	struct vblk *vb = vblk_of(dev);
+
+	if (!vb->slots && !vb->no_uring)
+		go_deep(vb);
+	vb->no_uring = !vb->slots;
+}
+
+void vblk_confine(const struct virtio_dev *dev, struct confine *c)
+{
+	const struct vblk *vb = vblk_of_const(dev);
+
+	confine_use(c, "disk", "disk", vb->file.fd, NULL);
+	if (!vb->file.ro)
+		confine_use(c, dev->elsewhere ? "hlt-disk-rw" : "exit-disk-rw", "disk", vb->file.fd,
+			    NULL);
+	if (vb->slots)
+		confine_use(c, "ring", "ring", vb->uring.ring.ring_fd, NULL);
 }
 
 const struct blk_metrics *vblk_metrics(struct virtio_dev *dev)

@@ -24,6 +24,11 @@ int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const
 		char *err, size_t errlen) __attribute__((warn_unused_result));
 /* Waits for I/O in flight. Does not flush: see vblk_sync. Accepts NULL. */
 void vblk_destroy(struct virtio_dev *dev);
+struct confine;
+/* Nothing can be set up later: do now what a deep queue would need. */
+void vblk_prepare(struct virtio_dev *dev);
+/* What the device needs from its thread's filter. */
+void vblk_confine(const struct virtio_dev *dev, struct confine *c);
 /* Counters so far; the pointer stays valid. */
 const struct blk_metrics *vblk_metrics(struct virtio_dev *dev);
 /* New rate limits for reads and writes together, from now on: full buckets, NULL leaves that one

@@ -161,8 +161,8 @@ static bool do_rw(struct vblk *vb, struct blk_slot *s, bool deep)
 
 	if (async(vb, s, deep)) {
 		vb->m.uring_reqs++;
-		buring_rw(&vb->uring, write, vb->file.fd, s->data, s->ndata, s->off,
-			  stable ? RWF_DSYNC : 0, (uint64_t)(s - vb->slots));
+		buring_rw(&vb->uring, write, s->data, s->ndata, s->off, stable ? RWF_DSYNC : 0,
+			  (uint64_t)(s - vb->slots));
 		return true;
 	}
 	/* A block that is only partly written is read first: nobody else may be writing it. */
@@ -182,7 +182,7 @@ static bool do_flush(struct vblk *vb, struct blk_slot *s, bool deep)
 	s->len = s->off = 0;
 	if (async(vb, s, deep)) {
 		vb->m.uring_reqs++;
-		buring_fdatasync(&vb->uring, vb->file.fd, (uint64_t)(s - vb->slots));
+		buring_fdatasync(&vb->uring, (uint64_t)(s - vb->slots));
 		return true;
 	}
 	vb->m.inline_reqs++;

@@ -68,6 +68,7 @@ struct virtio_dev {
 	uint64_t offered;  /* device features; VERSION_1 included */
 	uint64_t features; /* accepted by FEATURES_OK */
 	uint64_t ignored;  /* not offered, but dropped in silence when a driver acknowledges them */
+	bool elsewhere;	   /* the transport only marks work: another thread looks for it */
 	bool legacy_ok;	   /* serve a driver that does not accept VERSION_1 (OSv never does) */
 	uint32_t config_size;
 	unsigned nqueues;

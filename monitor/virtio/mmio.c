@@ -147,7 +147,8 @@ static void activate(struct virtio_dev *dev)
 		return;
 	}
 	/* Doorbells that came too early are not lost. */
-	virtio_dev_serve_all(dev);
+	if (!dev->elsewhere)
+		virtio_dev_serve_all(dev);
 }
 
 /* One step at a time, in the order of 3.1.1; anything else but reset and FAILED is ignored. Linux,
@@ -312,7 +313,8 @@ static unsigned notify_write(struct virtio_dev *dev, uint32_t q)
 	if (q >= dev->nqueues || !virtio_dev_live(dev) || !dev->q[q].started)
 		return 0;
 	dev->notifications++;
-	dev->ops->serve(dev, q);
+	if (!dev->elsewhere)
+		dev->ops->serve(dev, q);
 	return q + 1;
 }
 

@@ -3,6 +3,7 @@
  * net.c: see net.h. The device proper: offered features, config space, activation, polling, life.
  * Frames are moved by net_rx.c and net_tx.c.
  */
+#include "monitor/confine.h"
 #include "monitor/virtio/net.h"
 
 #include <errno.h>
@@ -352,6 +353,23 @@ void vnet_destroy(struct virtio_dev *dev)
 		close(vn->fd);
 	munmap(vn->spill, SPILL_SIZE);
 	free(vn);
+}
+
+void vnet_confine(const struct virtio_dev *dev, struct confine *c)
+{
+	const struct vnet *vn = vnet_of_const(dev);
+
+	confine_use(c, "nic", "nic", vn->fd, NULL);
+	if (vn->vnet_hdr)
+		confine_use(c, "tap", "nic", vn->fd, NULL);
+}
+
+void vnet_leave(struct virtio_dev *dev)
+{
+	struct vnet *vn = vnet_of(dev);
+
+	if (vn->cfg->backend == NET_USER)
+		usernet_leave(&vn->un);
 }
 
 const struct net_metrics *vnet_metrics(struct virtio_dev *dev)

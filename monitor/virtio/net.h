@@ -28,6 +28,10 @@ int vnet_wait_ready(struct virtio_dev *dev, char *err, size_t errlen)
 	__attribute__((warn_unused_result));
 /* Accepts NULL. */
 void vnet_destroy(struct virtio_dev *dev);
+struct confine;
+/* What the device needs from its thread's filter; and the end of a confined monitor. */
+void vnet_confine(const struct virtio_dev *dev, struct confine *c);
+void vnet_leave(struct virtio_dev *dev);
 /* Counters so far; the pointer stays valid. */
 const struct net_metrics *vnet_metrics(struct virtio_dev *dev);
 /* New rate limits of both directions, from now on: full buckets, NULL leaves that one alone, size

@@ -6,9 +6,9 @@
  * dropped and counted.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/vec.h"
 #include "monitor/virtio/iov.h"
 #include "monitor/virtio/net_priv.h"
 
@@ -98,7 +98,7 @@ static ssize_t receive(struct vnet *vn, struct window *w, size_t spill)
 	}
 	iov[n++] = (struct iovec){.iov_base = vn->spill, .iov_len = spill};
 	do {
-		ret = readv(vn->fd, iov, (int)n);
+		ret = vec_read(vn->fd, iov, n, VEC_STREAM);
 	} while (ret < 0 && errno == EINTR);
 	/* Out of memory passes; anything else is the end of the backend. */
 	if (ret < 0)

@@ -6,10 +6,9 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/vec.h"
 #include "monitor/config.h"
 #include "monitor/virtio/iov.h"
 #include "monitor/virtio/net_priv.h"
@@ -97,13 +96,8 @@ static int send_frame(struct vnet *vn, struct tx_frame *f, const struct virtq_ch
 		iov[n++] = (struct iovec){.iov_base = f->head, .iov_len = f->copied};
 	n += iov_slice(iov + n, c->iov, c->nread, NET_HDR + f->copied, f->len - f->copied);
 	do {
-		if (vn->tap) {
-			ret = writev(vn->fd, iov, (int)n);
-		} else {
-			struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
-
-			ret = sendmsg(vn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		}
+		/* The descriptor does not block, and SIGPIPE is ignored. */
+		ret = vec_write(vn->fd, iov, n, VEC_STREAM, 0);
 	} while (ret < 0 && errno == EINTR);
 	return ret < 0 ? -errno : 0;
 }

@@ -22,11 +22,11 @@ FUZZERS += fuzz_mmio
 fuzz_mmio_SRCS = tests/fuzz/fuzz_mmio.c tests/fuzz/guest.c $(VIRTQ_SRCS) lib/log.c
 
 FUZZERS += fuzz_blk
-fuzz_blk_SRCS = tests/fuzz/fuzz_blk.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
+fuzz_blk_SRCS = tests/fuzz/fuzz_blk.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) monitor/confine_use.c lib/log.c
 fuzz_blk_LIBS = -luring
 
 FUZZERS += fuzz_net
-fuzz_net_SRCS = tests/fuzz/fuzz_net.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) lib/log.c
+fuzz_net_SRCS = tests/fuzz/fuzz_net.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) monitor/confine_use.c monitor/signals.c lib/log.c
 
 FUZZERS += fuzz_netpolicy
 fuzz_netpolicy_SRCS = tests/fuzz/fuzz_netpolicy.c tests/fuzz/guest.c monitor/virtio/netpolicy.c $(VIRTQ_SRCS) lib/log.c
@@ -39,6 +39,12 @@ FUZZERS += fuzz_api
 fuzz_api_SRCS = tests/fuzz/fuzz_api.c tests/unit/api_stub.c $(API_SRCS) $(sort $(HTTP_SRCS) $(CONFIG_SRCS))
 fuzz_api_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp -I$(O)/gen -Dopen=fuzz_open $(CONFIG_LIBS)
 $(O)/fuzz/fuzz_api: $(API_GEN).h
+
+FUZZERS += fuzz_filter_file
+fuzz_filter_file_SRCS = tests/fuzz/fuzz_filter_file.c lib/errtext.c lib/filter.c lib/filter_file.c
+
+FUZZERS += fuzz_policy
+fuzz_policy_SRCS = tests/fuzz/fuzz_policy.c lib/errtext.c lib/num.c monitor/seccomp/names.c monitor/seccomp/policy.c
 
 FUZZ_SECONDS ?= 30
 CHECKS += fuzz-short

@@ -77,6 +77,20 @@ def attempt(w, what, options, facts, owner, prefix=(), base=None):
         os.close(fd)
 
 
+def compromised(w, what, options):
+    """The same room, and the monitor's filters on: compromised.c in its place."""
+    r = w.run(w.argv("try-2", *options, exec_file=w.program("compromised", 0o755),
+                     args=["setup", "vcpu", "io"]))
+    lines = r.stdout.decode().splitlines()
+    for line in lines:
+        if line.startswith(("ok", "not ok")):
+            good, _, name = line.partition(" - ")
+            ok(not good.startswith("not"), f"{what}, filtered: {name}")
+    ok(r.returncode == 0 and any(l.startswith("1..") for l in lines), f"{what}, filtered: all rows ran",
+       f"status {r.returncode}, {r.stderr.decode()}")
+    ok(not w.left("try-2"), f"{what}, filtered: nothing is left", w.left("try-2"))
+
+
 def main():
     w = World()
     w.escape = w.program("escape", 0o111)
@@ -85,6 +99,8 @@ def main():
     try:
         attempt(w, "root", options, facts, UID)
         attempt(w, "userns", ["--userns", *options], facts, UID)
+        compromised(w, "root", options)
+        compromised(w, "userns", ["--userns", *options])
         base = w.directory("nobase", 0o700, 1234)
         os.chmod(w.dir, 0o755)
         attempt(w, "no root", ["--userns"], ["pids=64"], 1234,

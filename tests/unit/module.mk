@@ -32,8 +32,8 @@ UNIT_TESTS += test_elf
 test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c
 
 UNIT_TESTS += test_blk
-test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
-test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=pwritev,--wrap=io_uring_queue_init,--wrap=clock_gettime,--wrap=fallocate
+test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) monitor/confine_use.c lib/log.c
+test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=io_uring_queue_init,--wrap=clock_gettime,--wrap=fallocate
 
 UNIT_TESTS += test_ratelimit
 test_ratelimit_SRCS = tests/unit/test_ratelimit.c $(RATELIMIT_SRCS)
@@ -52,7 +52,7 @@ UNIT_TESTS += test_netpolicy
 test_netpolicy_SRCS = tests/unit/test_netpolicy.c monitor/virtio/netpolicy.c
 
 UNIT_TESTS += test_net
-test_net_SRCS = tests/unit/test_net.c tests/unit/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) lib/log.c
+test_net_SRCS = tests/unit/test_net.c tests/unit/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) monitor/confine_use.c monitor/signals.c lib/log.c
 test_net_LIBS = -Wl,--wrap=clock_gettime
 $(O)/tests/test_net: | $(BIN)/mayfly-usernet
 
@@ -78,3 +78,10 @@ UNIT_TESTS += test_api
 test_api_SRCS = tests/unit/test_api.c tests/unit/api_stub.c monitor/api/client.c monitor/api/events.c monitor/api/server.c \
                 $(API_SRCS) $(sort $(HTTP_SRCS) $(CONFIG_SRCS) lib/log.c)
 test_api_LIBS = $(CONFIG_LIBS)
+
+UNIT_TESTS += test_seccomp_policy
+test_seccomp_policy_SRCS = tests/unit/test_seccomp_policy.c $(SECCOMP_COMPILER_SRCS)
+test_seccomp_policy_LIBS = -lseccomp
+
+UNIT_TESTS += test_filter
+test_filter_SRCS = tests/unit/test_filter.c monitor/confine_use.c $(SECCOMP_SRCS) lib/num.c

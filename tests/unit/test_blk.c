@@ -58,15 +58,8 @@ long __wrap_syscall(long nr, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	dsyncs += nr == SYS_pwritev2 && f & RWF_DSYNC;
+	plain_writes += nr == SYS_pwritev2 && !(f & RWF_DSYNC);
 	return __real_syscall(nr, a, b, c, d, e, f);
-}
-
-ssize_t __real_pwritev(int fd, const struct iovec *iov, int n, off_t off);
-ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n, off_t off);
-ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n, off_t off)
-{
-	plain_writes++;
-	return __real_pwritev(fd, iov, n, off);
 }
 
 int __real_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags);

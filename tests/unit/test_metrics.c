@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_metrics.c: the metrics file parses as JSON, holds what was counted, and appears all at once.
+ * test_metrics.c: the metrics file parses as JSON, holds what was counted, and holds one report.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -25,7 +25,6 @@ static struct metrics_report rep = {.id = "vm-1",
 				    .image = "leased",
 				    .mem_size = 16u << 20,
 				    .exit_status = 3,
-				    .memory = true,
 				    .vm = &vm,
 				    .devs = devs,
 				    .ndevs = 3};
@@ -49,6 +48,18 @@ static void teardown(void)
 
 TestSuite(metrics, .init = setup, .fini = teardown);
 
+static int write_once(const char *to, const struct metrics_report *r)
+{
+	struct metrics_out out;
+	int ret = metrics_open(&out, to);
+
+	if (ret < 0)
+		return ret;
+	ret = metrics_write(&out, r);
+	metrics_close(&out);
+	return ret;
+}
+
 static json_t *load(void)
 {
 	json_error_t je;
@@ -69,7 +80,7 @@ static json_int_t num(json_t *o, const char *key)
 Test(metrics, schema)
 {
 	vm.t_exit = 5;
-	cr_assert_eq(metrics_write(path, &rep), 0);
+	cr_assert_eq(write_once(path, &rep), 0);
 
 	json_t *j = load(), *b = json_object_get(j, "block"), *n = json_object_get(j, "net");
 
@@ -100,9 +111,14 @@ Test(metrics, schema)
 Test(metrics, nothing_to_tell)
 {
 	const struct metrics_report bare = {.exit_status = -1, .vm = &vm};
+	struct metrics_out out;
 
 	vm.t_exit = 0;
-	cr_assert_eq(metrics_write(path, &bare), 0);
+	cr_assert_eq(metrics_open(&out, path), 0);
+	close(out.rollup);
+	out.rollup = -1; /* as in a jail */
+	cr_assert_eq(metrics_write(&out, &bare), 0);
+	metrics_close(&out);
 
 	json_t *j = load();
 
@@ -114,32 +130,54 @@ Test(metrics, nothing_to_tell)
 	json_decref(j);
 }
 
-Test(metrics, replaced_at_once)
+Test(metrics, each_report_covers_the_last)
 {
-	struct stat before, after;
-	int fd;
+	struct metrics_out out;
+	struct stat long_one, short_one;
 
-	vm.t_exit = 0;
-	cr_assert_eq(metrics_write(path, &rep), 0);
-	fd = open(path, O_RDONLY);
-	cr_assert_eq(fstat(fd, &before), 0);
-	cr_assert_eq(metrics_write(path, &rep), 0);
-	cr_assert_eq(stat(path, &after), 0);
-	cr_assert_neq(before.st_ino, after.st_ino, "whoever has the old file open keeps all of it");
-	cr_assert_eq(fstat(fd, &before), 0);
-	cr_assert_gt(before.st_size, 0);
-	close(fd);
+	vm.exits = UINT64_MAX;
+	cr_assert_eq(metrics_open(&out, path), 0);
+	cr_assert_eq(fstat(out.fd, &short_one), 0);
+	cr_assert_eq(short_one.st_size, 0, "what an earlier run left is gone");
+	cr_assert_eq(metrics_write(&out, &rep), 0);
+	cr_assert_eq(fstat(out.fd, &long_one), 0);
+	vm.exits = 1;
+	vm.t_exit = 2;
+	cr_assert_eq(metrics_write(&out, &rep), 0);
+	cr_assert_eq(fstat(out.fd, &short_one), 0);
+	cr_assert_geq(short_one.st_size, long_one.st_size);
+	metrics_close(&out);
+	json_t *j = load();
+	cr_assert_eq(num(json_object_get(j, "vm"), "exits"), 1);
+	json_decref(j);
+}
+
+Test(metrics, a_stream_gets_one_after_the_other)
+{
+	char text[32768];
+	struct metrics_out out;
+
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	cr_assert_eq(metrics_open(&out, path), 0, "also when nobody reads it yet");
+	cr_assert_eq(metrics_write(&out, &rep), 0);
+	cr_assert_eq(metrics_write(&out, &rep), 0);
+	ssize_t n = read(out.fd, text, sizeof text - 1);
+	cr_assert_gt(n, 0);
+	text[n] = '\0';
+	char *second = strstr(text + 1, "{\n  \"schema\"");
+	cr_assert_not_null(second);
+	metrics_close(&out);
 }
 
 Test(metrics, counters_use_all_64_bits)
 {
 	char text[16384] = "";
-	int fd = memfd_create("m", 0);
+	struct metrics_out out = {.fd = memfd_create("m", 0), .rollup = -1};
 
-	cr_assert_eq(metrics_write_fd(fd, &rep), 0);
-	cr_assert_gt(pread(fd, text, sizeof text - 1, 0), 0);
+	cr_assert_eq(metrics_write(&out, &rep), 0);
+	cr_assert_gt(pread(out.fd, text, sizeof text - 1, 0), 0);
 	cr_assert(strstr(text, "\"t_exit\": 18446744073709551615"));
-	close(fd);
+	metrics_close(&out);
 }
 
 Test(metrics, full_of_devices_fits)
@@ -157,13 +195,13 @@ Test(metrics, full_of_devices_fits)
 					       .net = i < 4 ? NULL : net};
 	big.devs = many;
 	big.ndevs = 8;
-	cr_assert_eq(metrics_write(path, &big), 0);
+	cr_assert_eq(write_once(path, &big), 0);
 }
 
 Test(metrics, failures_are_told_and_leave_nothing)
 {
-	cr_assert_eq(metrics_write("build/no-such-folder/m.json", &rep), -ENOENT);
-	cr_assert_eq(metrics_write("/dev/full", &rep), -ENOSPC);
-	cr_assert_eq(metrics_write("/dev/null", &rep), 0);
-	cr_assert_eq(metrics_write(dir, &rep), -EISDIR);
+	cr_assert_eq(write_once("build/no-such-folder/m.json", &rep), -ENOENT);
+	cr_assert_eq(write_once("/dev/full", &rep), -ENOSPC);
+	cr_assert_eq(write_once("/dev/null", &rep), 0);
+	cr_assert_eq(write_once(dir, &rep), -EISDIR);
 }

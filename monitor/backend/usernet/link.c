@@ -50,9 +50,9 @@ size_t link_recv(struct link *l, void *buf, size_t len)
 	do {
 		ret = recv(l->fd, buf, len, MSG_DONTWAIT);
 	} while (ret < 0 && errno == EINTR);
-	if (ret > 0)
+	if (ret > USERNET_BYE)
 		return (size_t)ret;
-	if (ret == 0 || errno != EAGAIN)
+	if (ret >= 0 || errno != EAGAIN)
 		l->closed = true;
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 #define LINK_FRAME_MAX 1518u
 #define LINK_QUEUE     512u
+#define USERNET_BYE    1u /* bytes of the message by which the monitor says that it ends */
 
 struct link {
 	int fd;
