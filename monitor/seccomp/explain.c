@@ -123,10 +123,17 @@ static void put_order(const struct walk *w, const struct fact *f, const char *se
 /* What descriptor a0 is, when it is one. */
 static void put_descriptor(const struct walk *w)
 {
+	static const int takers[] = {SCMP_SYS(ioctl),	       SCMP_SYS(preadv2),
+				     SCMP_SYS(pwritev2),       SCMP_SYS(fcntl),
+				     SCMP_SYS(fdatasync),      SCMP_SYS(fallocate),
+				     SCMP_SYS(io_uring_enter), SCMP_SYS(accept4)};
 	const struct fact *f = known_half(w, 0);
 	char path[64], target[256];
+	bool takes = false;
 
-	if (!f || !w->pid || f->value > 65535)
+	for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++)
+		takes |= takers[i] == w->nr;
+	if (!f || !takes || !w->pid || f->value > 65535)
 		return;
 	snprintf(path, sizeof path, "/proc/%d/fd/%u", w->pid, f->value);
 	ssize_t n = readlink(path, target, sizeof target - 1);
