@@ -275,7 +275,8 @@ int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *
 			  .image = old.image,
 			  .exit_code = -1,
 			  .io_wake = -1,
-			  .copy_main = old.copy_main};
+			  .copy_main = old.copy_main,
+			  .report = {.fd = -1, .rollup = -1}};
 	vm->gm.dirty = NULL;
 	vm->console.fd = -1;
 	vm->nslots = cfg->nblk + cfg->nnet;
@@ -286,7 +287,8 @@ int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *
 		snprintf(err, errlen, "--console %s: %s", cfg->console, strerror(-r));
 		return r;
 	}
-	r = vm_devices_create(vm, err, errlen);
+	r = report_open(vm, err, errlen); /* its own: the original's file is the original's */
+	r = r ? r : vm_devices_create(vm, err, errlen);
 	r = r ? r : prepare(vm, err, errlen);
 	r = r ? r : give_memory(vm, err, errlen);
 	r = r ? r : restore_from(vm, st, cpu, err, errlen);

@@ -307,7 +307,7 @@ static int parse_line(struct parse *s)
 	int r;
 
 	if (n == 0)
-		return bad(s, "what is '%.1s'?", w);
+		return bad(s, "what is '%.*s'?", CUT(s->end > w ? 1 : 0, w));
 	if (!head && !s->p->name[0])
 		return bad(s, "begin with: policy NAME NUMBER");
 	if (head)
