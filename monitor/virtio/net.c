@@ -3,8 +3,9 @@
  * net.c: see net.h. The device proper: offered features, config space, activation, polling, life.
  * Frames are moved by net_rx.c and net_tx.c.
  */
-#include "monitor/confine.h"
 #include "monitor/virtio/net.h"
+
+#include "monitor/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>

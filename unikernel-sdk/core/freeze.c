@@ -4,13 +4,14 @@
  * a VM that is rewound. Linked only into programs that ask for it. The monitor's half of the page
  * is trusted as the boot page is. Ring 3, the one vCPU.
  */
+#include "core/freeze.h"
+
 #include <errno.h>
 #include <mayfly.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "core/freeze.h"
 #include "core/platform.h"
 #include "core/sys.h"
 

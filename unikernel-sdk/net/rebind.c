@@ -4,6 +4,8 @@
  * announce themselves; what is not up yet takes the address when it comes up. Connections of the
  * snapshot's address are dropped by lwIP with the address. Runs on the one vCPU.
  */
+#include "net/rebind.h"
+
 #include <string.h>
 
 #include "core/freeze.h"
@@ -11,7 +13,6 @@
 #include "lwip/etharp.h"
 #include "net/net.h"
 #include "net/netif.h"
-#include "net/rebind.h"
 #include "platform.h"
 #include "uk_hooks.h"
 
