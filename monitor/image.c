@@ -18,6 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "lib/fullread.h"
 #include "lib/handed.h"
 
 #define PAGE_MASK      ((uint64_t)UK_PAGE - 1)
@@ -28,27 +29,6 @@ static int fail(int err, const char *why, const char **ret_why)
 {
 	*ret_why = why;
 	return err;
-}
-
-/* Everything, or -errno; -ENODATA when the file ends before that. */
-static int read_full(int fd, void *dst, uint64_t len, uint64_t off)
-{
-	uint8_t *p = dst;
-
-	while (len) {
-		ssize_t n = pread(fd, p, len, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -ENODATA;
-		p += n;
-		off += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return 0;
 }
 
 static bool is_sealed(int fd)
@@ -134,7 +114,7 @@ int image_open(struct image *img, const char *path, int lease_signal, const char
 		im.size = (uint64_t)st.st_size;
 		im.changed = st.st_ctim;
 		n = im.size < sizeof head ? (size_t)im.size : sizeof head;
-		r = read_full(im.fd, head, n, 0);
+		r = full_read(im.fd, head, n, 0);
 	}
 	if (r < 0)
 		fail(r, strerror(-r), ret_why);
@@ -209,7 +189,7 @@ static int copy_segment(const struct image *img, const struct elf_seg *s)
 
 	if (!dst)
 		return -ENOMEM;
-	return read_full(img->fd, dst, s->filesz, s->off);
+	return full_read(img->fd, dst, s->filesz, s->off);
 }
 
 /* Nobody held the file while we read it: whoever changed it in that time moved its ctime. */

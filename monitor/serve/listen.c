@@ -8,28 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/errbuf.h"
 #include "lib/num.h"
 
 #define BACKLOG 1024
-
-static int refuse(char *err, size_t errlen, int ret, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-static int refuse(char *err, size_t errlen, int ret, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return ret;
-}
 
 static int parse_unix(const char *path, struct serve_addr *ret, char *err, size_t errlen)
 {
@@ -37,8 +25,8 @@ static int parse_unix(const char *path, struct serve_addr *ret, char *err, size_
 	size_t n = strlen(path);
 
 	if (!n || n >= sizeof un->sun_path)
-		return refuse(err, errlen, -EINVAL, "unix:PATH takes a path of 1 to %zu bytes",
-			      sizeof un->sun_path - 1);
+		return err_put(err, errlen, -EINVAL, "unix:PATH takes a path of 1 to %zu bytes",
+			       sizeof un->sun_path - 1);
 	un->sun_family = AF_UNIX;
 	memcpy(un->sun_path, path, n + 1);
 	ret->len = sizeof *un;
@@ -76,8 +64,8 @@ int serve_addr_parse(const char *text, struct serve_addr *ret, char *err, size_t
 		return parse_unix(text + 5, ret, err, errlen);
 	if (!strncmp(text, "fd:", 3)) {
 		if (num_u64(text + 3, strlen(text + 3), 3, 1 << 20, &n))
-			return refuse(err, errlen, -EINVAL,
-				      "fd:N takes the number of a listening socket, 3 or more");
+			return err_put(err, errlen, -EINVAL,
+				       "fd:N takes the number of a listening socket, 3 or more");
 		ret->fd = (int)n;
 		return 0;
 	}
@@ -93,11 +81,11 @@ int serve_addr_parse(const char *text, struct serve_addr *ret, char *err, size_t
 	}
 	if (num_u64(port_text, strlen(port_text), 0, 65535, &n) ||
 	    parse_inet(host, (uint16_t)n, ret))
-		return refuse(err, errlen, -EINVAL,
-			      "'%.64s' is no address to listen on: write PORT, ADDR:PORT, "
-			      "[ADDR6]:PORT, unix:PATH "
-			      "or fd:N",
-			      text);
+		return err_put(err, errlen, -EINVAL,
+			       "'%.64s' is no address to listen on: write PORT, ADDR:PORT, "
+			       "[ADDR6]:PORT, unix:PATH "
+			       "or fd:N",
+			       text);
 	return 0;
 }
 
@@ -119,9 +107,9 @@ static int adopt(int fd, char *err, size_t errlen)
 	socklen_t len = sizeof on;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) || !on)
-		return refuse(err, errlen, -EINVAL, "--serve fd:%d: not a listening socket", fd);
+		return err_put(err, errlen, -EINVAL, "--serve fd:%d: not a listening socket", fd);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
-		return refuse(err, errlen, -errno, "--serve fd:%d: %s", fd, strerror(errno));
+		return err_put(err, errlen, -errno, "--serve fd:%d: %s", fd, strerror(errno));
 	return fd;
 }
 
@@ -138,7 +126,7 @@ int serve_listen(const char *text, char *err, size_t errlen)
 	int fd = socket(a.addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		return refuse(err, errlen, -errno, "--serve %s: %s", text, strerror(errno));
+		return err_put(err, errlen, -errno, "--serve %s: %s", text, strerror(errno));
 	if (a.addr.ss_family != AF_UNIX)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	r = bind(fd, (struct sockaddr *)&a.addr, a.len);
@@ -149,8 +137,9 @@ int serve_listen(const char *text, char *err, size_t errlen)
 	if (!r)
 		r = listen(fd, BACKLOG);
 	if (r) {
-		r = refuse(err, errlen, -errno, "--serve %s: %s%s", text, strerror(errno),
-			   errno == EADDRINUSE ? ": stop who listens there or choose another" : "");
+		r = err_put(err, errlen, -errno, "--serve %s: %s%s", text, strerror(errno),
+			    errno == EADDRINUSE ? ": stop who listens there or choose another"
+						: "");
 		close(fd);
 		return r;
 	}

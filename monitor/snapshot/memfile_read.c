@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,49 +12,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/errbuf.h"
+#include "lib/fullread.h"
 #include "monitor/snapshot/hash.h"
 #include "monitor/snapshot/memfile.h"
 
 #define MAX_SPANS 32u /* mappings of one file: each costs a call now and a search at each fault */
 #define MIN_GAP	  16u /* pages */
 
-static int fail(char *err, size_t errlen, int r, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-static int fail(char *err, size_t errlen, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return r;
-}
-
-/* 0, or -errno; -ENODATA: the file ends before. */
-static int read_at(int fd, void *buf, uint64_t len, uint64_t off)
-{
-	uint8_t *p = buf;
-
-	while (len) {
-		ssize_t n = pread(fd, p, len, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -ENODATA;
-		p += n;
-		off += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return 0;
-}
-
 /* --- the foot --- */
 
 static bool read_foot(int fd, uint64_t size, struct snap_foot *ret_foot)
 {
 	return size > SNAP_PAGE && size % SNAP_PAGE == 0 &&
-	       !read_at(fd, ret_foot, sizeof *ret_foot, size - SNAP_PAGE) &&
+	       !full_read(fd, ret_foot, sizeof *ret_foot, size - SNAP_PAGE) &&
 	       !memcmp(ret_foot->magic, SNAP_FOOT_MAGIC, sizeof ret_foot->magic);
 }
 
@@ -80,18 +50,18 @@ static int check_file(int fd, const char *path, const struct snap_view *v, bool 
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return fail(err, errlen, -errno, "%s: %s", path, strerror(errno));
+		return err_put(err, errlen, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return fail(err, errlen, -EINVAL, "%s: is no regular file", path);
+		return err_put(err, errlen, -EINVAL, "%s: is no regular file", path);
 	if ((uint64_t)st.st_size < want)
-		return fail(err, errlen, -EINVAL, "%s: is truncated: %lld of %lu bytes", path,
-			    (long long)st.st_size, want);
+		return err_put(err, errlen, -EINVAL, "%s: is truncated: %lld of %lu bytes", path,
+			       (long long)st.st_size, want);
 	if ((uint64_t)st.st_size > want || !read_foot(fd, want, &foot))
-		return fail(err, errlen, -EINVAL, "%s: is not the memory file of this snapshot",
-			    path);
+		return err_put(err, errlen, -EINVAL, "%s: is not the memory file of this snapshot",
+			       path);
 	if (memcmp(foot.id, v->head->id, SNAP_ID) || foot.mem_size != v->head->mem_size ||
 	    memcmp(foot.root, v->head->root, SNAP_HASH) || foot.version != SNAP_VERSION)
-		return fail(err, errlen, -ESTALE, "%s: belongs to another snapshot", path);
+		return err_put(err, errlen, -ESTALE, "%s: belongs to another snapshot", path);
 	*ret_changed = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec !=
 		       v->head->mem_mtime_ns;
 	return 0;
@@ -103,7 +73,7 @@ static int open_one(const char *path, const struct snap_view *v, int *ret_fd, bo
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r;
 
 	if (fd < 0)
-		return fail(err, errlen, -errno, "%s: %s", path, strerror(errno));
+		return err_put(err, errlen, -errno, "%s: %s", path, strerror(errno));
 	r = check_file(fd, path, v, ret_changed, err, errlen);
 	if (r)
 		close(fd);
@@ -144,9 +114,9 @@ static uint64_t chunk_size(const struct snap_view *v, uint64_t chunk)
 
 static int altered(const char *path, uint64_t chunk, char *err, size_t errlen)
 {
-	return fail(err, errlen, -EBADMSG,
-		    "%s: was altered: the hash of its bytes from 0x%lx does not match", path,
-		    chunk * SNAP_CHUNK);
+	return err_put(err, errlen, -EBADMSG,
+		       "%s: was altered: the hash of its bytes from 0x%lx does not match", path,
+		       chunk * SNAP_CHUNK);
 }
 
 /* Chunks that should be holes: whatever has data there must be zeros. */
@@ -157,10 +127,10 @@ static int check_hole(int fd, const char *path, uint64_t chunk, uint64_t size, u
 
 	if ((data < 0 && errno == ENXIO) || data >= start + (off_t)size)
 		return 0;
-	int r = read_at(fd, buf, size, (uint64_t)start);
+	int r = full_read(fd, buf, size, (uint64_t)start);
 
 	if (r)
-		return fail(err, errlen, r, "%s: %s", path, strerror(-r));
+		return err_put(err, errlen, r, "%s: %s", path, strerror(-r));
 	for (uint64_t i = 0; i < size; i++)
 		if (buf[i])
 			return altered(path, chunk, err, errlen);
@@ -171,7 +141,7 @@ int memfile_verify(int fd, const char *path, const struct snap_view *v, char *er
 {
 	uint8_t *buf = malloc(SNAP_CHUNK);
 	uint64_t leaf = 0;
-	int r = buf ? 0 : fail(err, errlen, -ENOMEM, "%s: out of memory", path);
+	int r = buf ? 0 : err_put(err, errlen, -ENOMEM, "%s: out of memory", path);
 
 	for (uint64_t c = 0; !r && c < v->nchunks; c++) {
 		uint64_t size = chunk_size(v, c);
@@ -180,9 +150,9 @@ int memfile_verify(int fd, const char *path, const struct snap_view *v, char *er
 			r = check_hole(fd, path, c, size, buf, err, errlen);
 			continue;
 		}
-		r = read_at(fd, buf, size, c * SNAP_CHUNK);
+		r = full_read(fd, buf, size, c * SNAP_CHUNK);
 		if (r)
-			r = fail(err, errlen, r, "%s: %s", path, strerror(-r));
+			r = err_put(err, errlen, r, "%s: %s", path, strerror(-r));
 		else if (!memfile_chunk_ok(buf, size, v->leaves[leaf++]))
 			r = altered(path, c, err, errlen);
 	}
@@ -254,7 +224,8 @@ static int overlay_run(int fd, uint8_t *base, uint64_t start, uint64_t end)
 {
 	if (end - start >= MIN_GAP)
 		return map_run(fd, base, start, end);
-	return read_at(fd, base + start * SNAP_PAGE, (end - start) * SNAP_PAGE, start * SNAP_PAGE);
+	return full_read(fd, base + start * SNAP_PAGE, (end - start) * SNAP_PAGE,
+			 start * SNAP_PAGE);
 }
 
 int memfile_map(int fd, const char *path, const struct snap_view *v, uint8_t *base, char *err,
@@ -266,7 +237,7 @@ int memfile_map(int fd, const char *path, const struct snap_view *v, uint8_t *ba
 
 	while (!r && next_run(v, end, gap, &start, &end))
 		r = diff ? overlay_run(fd, base, start, end) : map_run(fd, base, start, end);
-	return r ? fail(err, errlen, r, "%s: cannot be mapped: %s", path, strerror(-r)) : 0;
+	return r ? err_put(err, errlen, r, "%s: cannot be mapped: %s", path, strerror(-r)) : 0;
 }
 
 int memfile_load(int fd, const char *path, const struct snap_view *v, uint8_t *base, char *err,
@@ -274,7 +245,7 @@ int memfile_load(int fd, const char *path, const struct snap_view *v, uint8_t *b
 {
 	uint8_t *buf = malloc(SNAP_CHUNK);
 	uint64_t leaf = 0;
-	int r = buf ? 0 : fail(err, errlen, -ENOMEM, "%s: out of memory", path);
+	int r = buf ? 0 : err_put(err, errlen, -ENOMEM, "%s: out of memory", path);
 
 	for (uint64_t c = 0; !r && c < v->nchunks; c++) {
 		uint16_t mask = snap_chunk_mask(v->pages, c);
@@ -282,9 +253,9 @@ int memfile_load(int fd, const char *path, const struct snap_view *v, uint8_t *b
 
 		if (!mask)
 			continue;
-		r = read_at(fd, buf, size, c * SNAP_CHUNK);
+		r = full_read(fd, buf, size, c * SNAP_CHUNK);
 		if (r) {
-			r = fail(err, errlen, r, "%s: %s", path, strerror(-r));
+			r = err_put(err, errlen, r, "%s: %s", path, strerror(-r));
 			break;
 		}
 		if (!memfile_chunk_ok(buf, size, v->leaves[leaf++])) {

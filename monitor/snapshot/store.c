@@ -8,29 +8,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium/crypto_sign_ed25519.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/errbuf.h"
 #include "monitor/config.h"
 #include "monitor/snapshot/hash.h"
 
 #define SUM_FROM (offsetof(struct snap_head, checksum) + SNAP_HASH)
-
-static int bad(char *err, size_t errlen, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static int bad(char *err, size_t errlen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 static uint64_t up8(uint64_t v)
 {
@@ -111,16 +99,18 @@ void snap_seal(void *buf, size_t len)
 static int check_head(const struct snap_head *h, size_t len, char *err, size_t errlen)
 {
 	if (len < sizeof *h || memcmp(h->magic, SNAP_MAGIC, sizeof h->magic) != 0)
-		return bad(err, errlen, "is not the state file of a snapshot");
+		return err_put(err, errlen, -EINVAL, "is not the state file of a snapshot");
 	if (h->version != SNAP_VERSION || h->head_size != sizeof *h)
-		return bad(err, errlen,
-			   "has format version %u, this monitor reads %u; take the snapshot again "
-			   "with this monitor",
-			   h->version, SNAP_VERSION);
+		return err_put(
+			err, errlen, -EINVAL,
+			"has format version %u, this monitor reads %u; take the snapshot again "
+			"with this monitor",
+			h->version, SNAP_VERSION);
 	if (h->file_size > len)
-		return bad(err, errlen, "is truncated: %zu of %lu bytes", len, h->file_size);
+		return err_put(err, errlen, -EINVAL, "is truncated: %zu of %lu bytes", len,
+			       h->file_size);
 	if (h->file_size < len)
-		return bad(err, errlen, "has %lu bytes too many", len - h->file_size);
+		return err_put(err, errlen, -EINVAL, "has %lu bytes too many", len - h->file_size);
 	return 0;
 }
 
@@ -131,7 +121,7 @@ static int check_spans(const struct snap_head *h, size_t len, char *err, size_t 
 
 	if (h->mem_size < CONFIG_MEM_MIN || h->mem_size > CONFIG_MEM_MAX ||
 	    h->mem_size % SNAP_PAGE || h->chunk != SNAP_CHUNK || h->flags & ~SNAP_DIFF)
-		return bad(err, errlen, "has a header of nonsense");
+		return err_put(err, errlen, -EINVAL, "has a header of nonsense");
 	const uint64_t want[SNAP_SECTS] = {
 		[SNAP_STATE] = sizeof(struct vm_state),
 		[SNAP_CPU] = sizeof(struct snap_cpu),
@@ -143,16 +133,17 @@ static int check_spans(const struct snap_head *h, size_t len, char *err, size_t 
 		const struct snap_span *s = &h->sect[i];
 
 		if (s->off != at || s->len != want[i] || at > len || s->len > len - at)
-			return bad(err, errlen,
-				   i == SNAP_STATE && s->off == at
-					   ? "was written by another version of the monitor; take "
-					     "the snapshot again with this one"
-					   : "has a damaged table of contents");
+			return err_put(
+				err, errlen, -EINVAL,
+				i == SNAP_STATE && s->off == at
+					? "was written by another version of the monitor; take "
+					  "the snapshot again with this one"
+					: "has a damaged table of contents");
 		at = up8(at + s->len);
 	}
 	if (at != len || !h->sect[SNAP_CONFIG].len || h->sect[SNAP_CONFIG].len > SNAP_CONFIG_MAX ||
 	    h->sect[SNAP_LEAVES].len % SNAP_HASH)
-		return bad(err, errlen, "has a damaged table of contents");
+		return err_put(err, errlen, -EINVAL, "has a damaged table of contents");
 	return 0;
 }
 
@@ -161,11 +152,12 @@ static int check_pages(const struct snap_view *v, char *err, size_t errlen)
 	uint64_t chunks = 0;
 
 	if (v->npages % 64 && v->pages[v->npages / 64] >> v->npages % 64)
-		return bad(err, errlen, "has pages beyond the guest's memory");
+		return err_put(err, errlen, -EINVAL, "has pages beyond the guest's memory");
 	for (uint64_t c = 0; c < v->nchunks; c++)
 		chunks += snap_chunk_mask(v->pages, c) != 0;
 	if (chunks != v->nleaves)
-		return bad(err, errlen, "has %lu hashes for %lu chunks", v->nleaves, chunks);
+		return err_put(err, errlen, -EINVAL, "has %lu hashes for %lu chunks", v->nleaves,
+			       chunks);
 	return 0;
 }
 
@@ -182,7 +174,7 @@ int snap_decode(const void *buf, size_t len, struct snap_view *v, char *err, siz
 		return r;
 	snap_hash(sum, bytes + SUM_FROM, len - SUM_FROM);
 	if (memcmp(sum, h->checksum, sizeof sum) != 0)
-		return bad(err, errlen, "is damaged: its checksum does not match");
+		return err_put(err, errlen, -EINVAL, "is damaged: its checksum does not match");
 	*v = (struct snap_view){
 		.head = h,
 		.state = (const void *)(bytes + h->sect[SNAP_STATE].off),
@@ -195,17 +187,17 @@ int snap_decode(const void *buf, size_t len, struct snap_view *v, char *err, siz
 		.nleaves = h->sect[SNAP_LEAVES].len / SNAP_HASH,
 	};
 	if (strnlen(v->config, h->sect[SNAP_CONFIG].len) != h->sect[SNAP_CONFIG].len - 1)
-		return bad(err, errlen, "has a damaged configuration");
+		return err_put(err, errlen, -EINVAL, "has a damaged configuration");
 	r = check_pages(v, err, errlen);
 	if (r)
 		return r;
 	snap_root(sum, v->pages, h->mem_size, v->leaves, v->nleaves);
 	if (memcmp(sum, h->root, sizeof sum) != 0)
-		return bad(err, errlen, "is damaged: its hash tree has another root");
+		return err_put(err, errlen, -EINVAL, "is damaged: its hash tree has another root");
 	if (v->state->mem_size != h->mem_size)
-		return bad(err, errlen, "says two memory sizes");
+		return err_put(err, errlen, -EINVAL, "says two memory sizes");
 	if (vm_state_check(v->state, why, sizeof why))
-		return bad(err, errlen, "has a state that no VM can have: %s", why);
+		return err_put(err, errlen, -EINVAL, "has a state that no VM can have: %s", why);
 	return 0;
 }
 
@@ -237,9 +229,9 @@ int snap_read(const char *path, size_t max, void **ret_buf, size_t *ret_len, cha
 	if (fd < 0 || fstat(fd, &st)) {
 		r = -errno;
 	} else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max) {
-		r = bad(err, errlen, "%s: is %s", path,
-			S_ISREG(st.st_mode) ? "too large for what it should be"
-					    : "no regular file");
+		r = err_put(err, errlen, -EINVAL, "%s: is %s", path,
+			    S_ISREG(st.st_mode) ? "too large for what it should be"
+						: "no regular file");
 		close(fd);
 		return r;
 	} else {
@@ -276,10 +268,10 @@ static int read_key(const char *path, uint8_t ret_key[32], char *err, size_t err
 	if (key)
 		memcpy(ret_key, key, 32);
 	else
-		r = bad(err, errlen,
-			"%s: is no Ed25519 public key (32 bytes, or DER: openssl pkey -pubout "
-			"-outform DER)",
-			path);
+		r = err_put(err, errlen, -EINVAL,
+			    "%s: is no Ed25519 public key (32 bytes, or DER: openssl pkey -pubout "
+			    "-outform DER)",
+			    path);
 	free(buf);
 	return r;
 }
@@ -296,8 +288,8 @@ int snap_verify(const void *buf, size_t len, const char *key, const char *sig, c
 	if (r)
 		return r;
 	if (slen != SNAP_SIG || crypto_sign_ed25519_verify_detached(s, buf, len, pub))
-		r = bad(err, errlen, "%s: is not the signature of this snapshot by the key in %s",
-			sig, key);
+		r = err_put(err, errlen, -EINVAL,
+			    "%s: is not the signature of this snapshot by the key in %s", sig, key);
 	free(s);
 	return r;
 }
