@@ -7,12 +7,12 @@
  */
 #include <errno.h>
 #include <linux/mman.h>
-#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 #include <x86intrin.h>
 
+#include "lib/errbuf.h"
+#include "lib/clock.h"
 #include "monitor/vm.h"
 #include "uk_tables.h"
 
@@ -22,18 +22,6 @@
 static uint64_t page_up(uint64_t v)
 {
 	return (v + UK_PAGE - 1) & ~(uint64_t)(UK_PAGE - 1);
-}
-
-static int fail(char *err, size_t errlen, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static int fail(char *err, size_t errlen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
 }
 
 /* A page-aligned base in [4 GiB, 512 GiB): 27 bits, and only two more table pages than the fixed
@@ -61,12 +49,13 @@ static int place(struct vm *vm, char *err, size_t errlen)
 	l->image_va = elf->pie ? random_base(elf->span) : elf->base;
 	vm->image_bias = l->image_va - elf->base;
 	if (!elf->pie && elf->base != UK_GPA_IMAGE)
-		return fail(err, errlen,
-			    "%s: linked at 0x%lx, must be 0x100000: link with mayfly-cc",
-			    vm->cfg->kernel, elf->base);
+		return err_put(err, errlen, -EINVAL,
+			       "%s: linked at 0x%lx, must be 0x100000: link with mayfly-cc",
+			       vm->cfg->kernel, elf->base);
 	if (elf->span > end - UK_GPA_IMAGE)
-		return fail(err, errlen, "%s: needs %lu KiB of guest memory: raise --mem",
-			    vm->cfg->kernel, (UK_GPA_IMAGE + elf->span) >> 10);
+		return err_put(err, errlen, -EINVAL,
+			       "%s: needs %lu KiB of guest memory: raise --mem", vm->cfg->kernel,
+			       (UK_GPA_IMAGE + elf->span) >> 10);
 	l->heap_start = UK_GPA_IMAGE + elf->span;
 	l->heap_end = end;
 	l->stack_low = UK_GPA_STACK + UK_PAGE;
@@ -75,9 +64,9 @@ static int place(struct vm *vm, char *err, size_t errlen)
 	if (want >
 	    l->stack_top - l->stack_low) { /* a big stack comes from the top, its guard below it */
 		if (want + UK_PAGE > end - l->heap_start)
-			return fail(err, errlen,
-				    "%s: its stack of %lu KiB does not fit: raise --mem",
-				    vm->cfg->kernel, want >> 10);
+			return err_put(err, errlen, -EINVAL,
+				       "%s: its stack of %lu KiB does not fit: raise --mem",
+				       vm->cfg->kernel, want >> 10);
 		l->stack_top = end;
 		l->stack_low = end - want;
 		l->heap_end = l->stack_low - UK_PAGE;
@@ -134,7 +123,6 @@ static void fill_boot_page(struct vm *vm)
 	struct uk_boot *l = &vm->layout;
 	uint8_t *page = vm->gm.base + UK_GPA_BOOT;
 	size_t len = strlen(cmdline);
-	struct timespec wall;
 
 	l->magic = UK_BOOT_MAGIC;
 	l->version = UK_ABI_VERSION;
@@ -154,8 +142,7 @@ static void fill_boot_page(struct vm *vm)
 	/* Fails only in early host boot; the guest mixes RDRAND and its TSC in. */
 	if (getrandom(l->seed, sizeof l->seed, GRND_NONBLOCK) < 0)
 		memset(l->seed, 0, sizeof l->seed);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	l->wall0 = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
+	l->wall0 = clock_wall_ns();
 	l->mono0 = vm_now();
 	l->tsc0 = __rdtsc();
 	memcpy(page, l, sizeof *l);
@@ -178,13 +165,14 @@ int vm_boot_build(struct vm *vm, char *err, size_t errlen)
 	if (r)
 		return r;
 	if (strlen(vm->cfg->cmdline) > UK_CMDLINE_MAX)
-		return fail(err, errlen, "--cmdline: longer than %u bytes", UK_CMDLINE_MAX);
+		return err_put(err, errlen, -EINVAL, "--cmdline: longer than %u bytes",
+			       UK_CMDLINE_MAX);
 	populate(vm);
 	uk_sys_build(vm->gm.base + UK_GPA_SYS, vm->layout.image_va + vm->image.elf.note.vectors,
 		     vm->image.elf.note.vector_stride);
 	if (build_tables(vm))
-		return fail(err, errlen, "%s: too large for %lu KiB of page tables",
-			    vm->cfg->kernel, (unsigned long)(UK_VA_MMIO - UK_GPA_PT) >> 10);
+		return err_put(err, errlen, -EINVAL, "%s: too large for %lu KiB of page tables",
+			       vm->cfg->kernel, (unsigned long)(UK_VA_MMIO - UK_GPA_PT) >> 10);
 	r = image_map(&vm->image, &vm->gm, UK_GPA_IMAGE);
 	if (r) {
 		snprintf(err, errlen, "%s: cannot be mapped: %s", vm->cfg->kernel, strerror(-r));

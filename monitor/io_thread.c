@@ -23,14 +23,6 @@
 
 static struct confine_prog io_prog; /* no page until used */
 
-static int io_error(char *err, size_t errlen, const char *what)
-{
-	int e = errno;
-
-	snprintf(err, errlen, "%s: %s", what, strerror(e));
-	return -e;
-}
-
 static void drain(int fd)
 {
 	uint64_t n;
@@ -152,9 +144,9 @@ static int add_doorbells(struct vm *vm, unsigned i, char *err, size_t errlen)
 
 		vm->ioeventfd[i][q] = fd;
 		if (fd < 0)
-			return io_error(err, errlen, "eventfd");
+			return vm_error(err, errlen, "eventfd");
 		if (ioctl(vm->fd, KVM_IOEVENTFD, &io))
-			return io_error(err, errlen, "KVM_IOEVENTFD");
+			return vm_error(err, errlen, "KVM_IOEVENTFD");
 	}
 	return 0;
 }
@@ -173,16 +165,16 @@ static int add_irqs(struct vm *vm, char *err, size_t errlen)
 			.u.msi = {.address_lo = 0xfee00000, .data = UK_VEC_DEV0 + i},
 		};
 	if (vm->nslots && ioctl(vm->fd, KVM_SET_GSI_ROUTING, &routes))
-		return io_error(err, errlen, "KVM_SET_GSI_ROUTING");
+		return vm_error(err, errlen, "KVM_SET_GSI_ROUTING");
 	for (unsigned i = 0; i < vm->nslots; i++) {
 		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		struct kvm_irqfd irq = {.fd = (uint32_t)fd, .gsi = i};
 
 		vm->slot[i].irqfd = fd;
 		if (fd < 0)
-			return io_error(err, errlen, "eventfd");
+			return vm_error(err, errlen, "eventfd");
 		if (ioctl(vm->fd, KVM_IRQFD, &irq))
-			return io_error(err, errlen, "KVM_IRQFD");
+			return vm_error(err, errlen, "KVM_IRQFD");
 	}
 	return 0;
 }
@@ -219,7 +211,7 @@ static int start_thread(struct vm *vm, char *err, size_t errlen)
 	}
 	vm->io_running = false;
 	errno = r;
-	return io_error(err, errlen, "I/O thread");
+	return vm_error(err, errlen, "I/O thread");
 }
 
 int vm_io_start(struct vm *vm, char *err, size_t errlen)
@@ -233,7 +225,7 @@ int vm_io_start(struct vm *vm, char *err, size_t errlen)
 		return r;
 	vm->io_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->io_wake < 0)
-		return io_error(err, errlen, "eventfd");
+		return vm_error(err, errlen, "eventfd");
 	for (unsigned i = 0; i < vm->nslots; i++)
 		vm->slot[i].dev->elsewhere = true;
 	return start_thread(vm, err, errlen);

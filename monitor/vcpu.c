@@ -28,14 +28,6 @@ struct cpu_features {
 
 static struct cpu_features features; /* of the one VM, by vcpu_prepare() */
 
-static int vcpu_error(char *err, size_t errlen, const char *what)
-{
-	int e = errno;
-
-	snprintf(err, errlen, "%s: %s", what, strerror(e));
-	return -e;
-}
-
 /* Asked once a process: it takes as long as all the rest. */
 static struct cpuid_buf cpuid;
 
@@ -44,7 +36,7 @@ static int set_cpuid(struct vm *vm, struct cpu_features *ret_f, char *err, size_
 {
 	cpuid.head.nent = CPUID_MAX;
 	if (ioctl(vm->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid.head))
-		return vcpu_error(err, errlen, "KVM_GET_SUPPORTED_CPUID");
+		return vm_error(err, errlen, "KVM_GET_SUPPORTED_CPUID");
 	*ret_f = (struct cpu_features){0};
 	for (uint32_t i = 0; i < cpuid.head.nent; i++) {
 		struct kvm_cpuid_entry2 *e = &cpuid.e[i];
@@ -63,7 +55,7 @@ static int set_cpuid(struct vm *vm, struct cpu_features *ret_f, char *err, size_
 		}
 	}
 	if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid.head))
-		return vcpu_error(err, errlen, "KVM_SET_CPUID2");
+		return vm_error(err, errlen, "KVM_SET_CPUID2");
 	return 0;
 }
 
@@ -111,7 +103,7 @@ static int set_sregs(struct vm *vm, const struct cpu_features *f, char *err, siz
 	s.cr4 |= f->fsgsbase ? 1u << 16 : 0;
 	s.cr4 |= f->xsave ? 1u << 18 : 0;
 	if (ioctl(vm->vcpu, KVM_SET_SREGS, &s))
-		return vcpu_error(err, errlen, "KVM_SET_SREGS");
+		return vm_error(err, errlen, "KVM_SET_SREGS");
 	return 0;
 }
 
@@ -123,7 +115,7 @@ static int set_xcr0(struct vm *vm, const struct cpu_features *f, char *err, size
 	if (!f->xsave || !f->xcr0)
 		return 0;
 	if (ioctl(vm->vcpu, KVM_SET_XCRS, &x))
-		return vcpu_error(err, errlen, "KVM_SET_XCRS");
+		return vm_error(err, errlen, "KVM_SET_XCRS");
 	return 0;
 }
 
@@ -149,7 +141,7 @@ static int set_msrs(struct vm *vm, char *err, size_t errlen)
 		m.head.nmsrs = 2;
 	}
 	if (ioctl(vm->vcpu, KVM_SET_MSRS, &m) < 0)
-		return vcpu_error(err, errlen, "KVM_SET_MSRS");
+		return vm_error(err, errlen, "KVM_SET_MSRS");
 	return 0;
 }
 
@@ -162,11 +154,11 @@ static int set_lapic(struct vm *vm, char *err, size_t errlen)
 	if (vm->idle_exit)
 		return 0;
 	if (ioctl(vm->vcpu, KVM_GET_LAPIC, &l))
-		return vcpu_error(err, errlen, "KVM_GET_LAPIC");
+		return vm_error(err, errlen, "KVM_GET_LAPIC");
 	memcpy(l.regs + 0xf0, &svr, sizeof svr);
 	memcpy(l.regs + 0x320, &timer, sizeof timer);
 	if (ioctl(vm->vcpu, KVM_SET_LAPIC, &l))
-		return vcpu_error(err, errlen, "KVM_SET_LAPIC");
+		return vm_error(err, errlen, "KVM_SET_LAPIC");
 	return 0;
 }
 
@@ -191,10 +183,10 @@ int vcpu_setup(struct vm *vm, char *err, size_t errlen)
 	r = r ? r : set_msrs(vm, err, errlen);
 	r = r ? r : set_lapic(vm, err, errlen);
 	if (!r && ioctl(vm->vcpu, KVM_SET_REGS, &regs))
-		r = vcpu_error(err, errlen, "KVM_SET_REGS");
+		r = vm_error(err, errlen, "KVM_SET_REGS");
 	int khz = r ? 0 : ioctl(vm->vcpu, KVM_GET_TSC_KHZ, 0);
 	if (!r && khz <= 0)
-		r = vcpu_error(err, errlen, "KVM_GET_TSC_KHZ");
+		r = vm_error(err, errlen, "KVM_GET_TSC_KHZ");
 	if (!r) {
 		vm->layout.tsc_hz = (uint64_t)khz * 1000;
 		memcpy(vm->gm.base + UK_GPA_BOOT + offsetof(struct uk_boot, tsc_hz),
@@ -216,9 +208,8 @@ int vcpu_features(struct vm *vm, struct snap_cpu *ret_cpu, char *err, size_t err
 
 int vcpu_setup_restored(struct vm *vm, const struct snap_cpu *saved, char *err, size_t errlen)
 {
-	struct cpu_features f = {0};
 	struct snap_cpu host;
-	int r = set_cpuid(vm, &f, err, errlen);
+	int r = vm->prepared ? 0 : vcpu_prepare(vm, err, errlen);
 
 	r = r ? r : vcpu_features(vm, &host, err, errlen);
 	r = r ? r : snap_cpu_check(saved, &host, err, errlen);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "monitor/confine.h"
 #include "monitor/control.h"
@@ -29,10 +30,7 @@
 
 uint64_t vm_now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return clock_mono_ns();
 }
 
 /* --- making
@@ -56,7 +54,7 @@ static int open_kvm(struct vm *vm, char *err, size_t errlen)
 	return -e;
 }
 
-static int kvm_error(char *err, size_t errlen, const char *what)
+int vm_error(char *err, size_t errlen, const char *what)
 {
 	int e = errno;
 
@@ -77,9 +75,9 @@ static int create_kvm_vm(struct vm *vm, char *err, size_t errlen)
 		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
 	while (vm->fd < 0 && errno == EINTR);
 	if (vm->fd < 0)
-		return kvm_error(err, errlen, "KVM_CREATE_VM");
+		return vm_error(err, errlen, "KVM_CREATE_VM");
 	if (ioctl(vm->fd, KVM_ENABLE_CAP, &split))
-		return kvm_error(err, errlen, "KVM_CAP_SPLIT_IRQCHIP");
+		return vm_error(err, errlen, "KVM_CAP_SPLIT_IRQCHIP");
 	return 0;
 }
 
@@ -90,7 +88,7 @@ static int create_memory(struct vm *vm, char *err, size_t errlen)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
-		return kvm_error(err, errlen, "--mem: cannot reserve guest memory");
+		return vm_error(err, errlen, "--mem: cannot reserve guest memory");
 	vm->gm = (struct gmem){.base = p, .size = size};
 	/* Where the host hands out huge pages unasked, one touched page would cost (and clear) 2
 	 * MiB, or not, as the address falls. Kernels without THP refuse: nothing to switch off
@@ -112,7 +110,7 @@ static int give_memory(struct vm *vm, char *err, size_t errlen)
 		region.flags = KVM_MEM_LOG_DIRTY_PAGES;
 	}
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
-		return kvm_error(err, errlen, "KVM_SET_USER_MEMORY_REGION");
+		return vm_error(err, errlen, "KVM_SET_USER_MEMORY_REGION");
 	return 0;
 }
 
@@ -120,13 +118,13 @@ static int create_vcpu(struct vm *vm, char *err, size_t errlen)
 {
 	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
 	if (vm->vcpu < 0)
-		return kvm_error(err, errlen, "KVM_CREATE_VCPU");
+		return vm_error(err, errlen, "KVM_CREATE_VCPU");
 	int size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run))
-		return kvm_error(err, errlen, "KVM_GET_VCPU_MMAP_SIZE");
+		return vm_error(err, errlen, "KVM_GET_VCPU_MMAP_SIZE");
 	void *run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
 	if (run == MAP_FAILED)
-		return kvm_error(err, errlen, "mmap of the vCPU");
+		return vm_error(err, errlen, "mmap of the vCPU");
 	vm->run = run;
 	vm->run_size = (size_t)size;
 	return 0;
@@ -204,23 +202,29 @@ int vm_prepare(struct vm *vm, char *err, size_t errlen)
 	return r;
 }
 
+/* What is the VM's own whatever it is made from: its shape, and where its output goes. */
+static int begin(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
+{
+	vm->cfg = cfg;
+	vm->nslots = cfg->nblk + cfg->nnet;
+	vm->idle_exit = cfg->idle != IDLE_HLT;
+	pthread_mutex_init(&vm->lock, NULL);
+	int r = console_open(&vm->console, cfg->console ? cfg->console : "-");
+
+	if (r) {
+		snprintf(err, errlen, "--console %s: %s", cfg->console, strerror(-r));
+		return r;
+	}
+	return report_open(vm, err, errlen);
+}
+
 int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
 {
 	int r;
 
 	if (!vm->prepared)
 		blank(vm);
-	vm->cfg = cfg;
-	vm->nslots = cfg->nblk + cfg->nnet;
-	vm->idle_exit = cfg->idle != IDLE_HLT;
-	pthread_mutex_init(&vm->lock, NULL);
-
-	r = console_open(&vm->console, cfg->console ? cfg->console : "-");
-	if (r) {
-		snprintf(err, errlen, "--console %s: %s", cfg->console, strerror(-r));
-		return r;
-	}
-	r = report_open(vm, err, errlen);
+	r = begin(vm, cfg, err, errlen);
 	r = r ? r : open_image(vm, err, errlen);
 	r = r ? r : serve_open(vm, cfg, err, errlen);
 	r = r || vm->prepared ? r : open_kvm(vm, err, errlen);
@@ -267,27 +271,15 @@ int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *
 			 strerror(-r));
 		return r;
 	}
-	*vm = (struct vm){.cfg = cfg,
-			  .kvm = old.kvm,
-			  .fd = -1,
-			  .vcpu = -1,
-			  .gm = old.gm,
-			  .image = old.image,
-			  .exit_code = -1,
-			  .io_wake = -1,
-			  .copy_main = old.copy_main,
-			  .report = {.fd = -1, .rollup = -1}};
+	blank(vm);
+	vm->control = NULL; /* other threads stayed behind */
+	vm->events = NULL;
+	vm->kvm = old.kvm;
+	vm->gm = old.gm;
 	vm->gm.dirty = NULL;
-	vm->console.fd = -1;
-	vm->nslots = cfg->nblk + cfg->nnet;
+	vm->image = old.image;
+	r = begin(vm, cfg, err, errlen);
 	vm->idle_exit = old.idle_exit;
-	pthread_mutex_init(&vm->lock, NULL);
-	r = console_open(&vm->console, cfg->console);
-	if (r) {
-		snprintf(err, errlen, "--console %s: %s", cfg->console, strerror(-r));
-		return r;
-	}
-	r = report_open(vm, err, errlen); /* its own: the original's file is the original's */
 	r = r ? r : vm_devices_create(vm, err, errlen);
 	r = r ? r : prepare(vm, err, errlen);
 	r = r ? r : give_memory(vm, err, errlen);

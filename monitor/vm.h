@@ -101,6 +101,8 @@ struct vm {
 
 /* CLOCK_MONOTONIC, ns. */
 uint64_t vm_now(void);
+/* "WHAT: what errno means" in err; -errno. */
+int vm_error(char *err, size_t errlen, const char *what);
 
 /*
  * Build the whole machine up to the first instruction. 0, or -errno with a one-line message in err

@@ -7,10 +7,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/buf.h"
+#include "lib/clock.h"
 #include "monitor/vm.h"
 
 #define CONSOLE_KEPT 1024
@@ -67,15 +67,11 @@ static void keep(struct events *ev, const struct buf *b)
 
 static void begin(struct buf *b, char *mem, size_t cap, const char *name, uint64_t t_ns)
 {
-	struct timespec wall;
-	uint64_t now = vm_now(), at = t_ns ? t_ns : now;
+	uint64_t now = vm_now(), wall = clock_wall_ns(), at = t_ns ? t_ns : now;
 
-	clock_gettime(CLOCK_REALTIME, &wall);
 	buf_init(b, mem, cap);
 	buf_printf(b, "{\"event\":\"%s\",\"t_ns\":%llu,\"wall_ns\":%llu", name,
-		   (unsigned long long)at,
-		   (unsigned long long)wall.tv_sec * 1000000000u +
-			   (unsigned long long)wall.tv_nsec - (now - at));
+		   (unsigned long long)at, (unsigned long long)(wall - (now - at)));
 }
 
 void events_add(struct events *ev, const char *name, uint64_t t_ns)

@@ -14,9 +14,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "monitor/api/client.h"
 #include "monitor/api/events.h"
@@ -35,14 +35,6 @@ struct server {
 	uint64_t timeout;
 	struct client client[CLIENTS];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* A free place; when there is none, that of whoever has been silent longest. Events are asked for
  * once and awaited in silence: those are spared. */
@@ -71,7 +63,7 @@ static void take_clients(struct server *s)
 
 		if (fd < 0)
 			return;
-		if (client_open(place(s), fd, now_ns()))
+		if (client_open(place(s), fd, clock_mono_ns()))
 			log_warn("API: a client was sent away: no memory");
 	}
 }
@@ -85,7 +77,7 @@ struct poll_set {
 /* [0] wake, [1] listener, then clients. The timeout in ms, -1 = none. */
 static int collect(struct server *s, struct poll_set *set)
 {
-	uint64_t first = UINT64_MAX, now = now_ns();
+	uint64_t first = UINT64_MAX, now = clock_mono_ns();
 	bool streams = false;
 
 	set->pfd[0] = (struct pollfd){.fd = s->wake_fd, .events = POLLIN};
@@ -114,7 +106,7 @@ static void serve(struct server *s, const struct poll_set *set)
 	for (unsigned i = 0; i < set->n; i++) {
 		struct client *c = set->client[i];
 		short revents = set->pfd[2 + i].revents;
-		uint64_t now = now_ns();
+		uint64_t now = clock_mono_ns();
 		bool ok = true;
 
 		if (c->fd != set->pfd[2 + i].fd)

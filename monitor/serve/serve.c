@@ -33,7 +33,6 @@ struct serve {
 	bool ticking;
 	uint64_t order;
 	struct serve_metrics m;
-	struct log_once crash_log;
 	unsigned nconns; /* slots in use are below this */
 	struct conn conn[CONNS];
 };
@@ -125,6 +124,15 @@ bool serve_waiting(const struct vm *vm)
 	return vm->serve && vm->serve->ready && !vm->serve->cur;
 }
 
+static void set_timer(struct serve *s, uint64_t ns)
+{
+	const struct itimerval it = {
+		.it_value = {.tv_sec = (time_t)(ns / 1000000000u),
+			     .tv_usec = (suseconds_t)(ns / 1000 % 1000000u + 1)}};
+
+	s->ticking = setitimer(ITIMER_REAL, &it, NULL) == 0;
+}
+
 /* One timer for all requests: it is set again only when it fires, not with every request. */
 static void start_clock(struct vm *vm, uint64_t now)
 {
@@ -132,13 +140,8 @@ static void start_clock(struct vm *vm, uint64_t now)
 	uint64_t limit = (uint64_t)vm->cfg->serve_timeout_ms * 1000000u;
 
 	s->deadline = limit ? now + limit : UINT64_MAX;
-	if (!limit || s->ticking)
-		return;
-	const struct itimerval it = {
-		.it_value = {.tv_sec = (time_t)(limit / 1000000000u),
-			     .tv_usec = (suseconds_t)(limit / 1000 % 1000000u)}};
-
-	s->ticking = setitimer(ITIMER_REAL, &it, NULL) == 0;
+	if (limit && !s->ticking)
+		set_timer(s, limit);
 }
 
 void serve_alarm(struct vm *vm)
@@ -154,12 +157,7 @@ void serve_alarm(struct vm *vm)
 		serve_failed(vm, 504);
 		return;
 	}
-	uint64_t left = s->deadline - now;
-	const struct itimerval it = {
-		.it_value = {.tv_sec = (time_t)(left / 1000000000u),
-			     .tv_usec = (suseconds_t)(left / 1000 % 1000000u + 1)}};
-
-	s->ticking = setitimer(ITIMER_REAL, &it, NULL) == 0;
+	set_timer(s, s->deadline - now);
 }
 
 /* Write "METHOD TARGET HTTP/1.1", header lines, an empty line and the body at b. Bytes, 0 = does

@@ -8,9 +8,9 @@
 #include "monitor/snapshot/clock.h"
 
 #include <sys/random.h>
-#include <time.h>
 #include <x86intrin.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "monitor/vm.h"
 
@@ -39,10 +39,7 @@ static void put(struct vm *vm, size_t off, const void *src, size_t len)
 
 void vm_clock_rebase(struct vm *vm, uint64_t mono_ns)
 {
-	struct timespec wall;
-
-	clock_gettime(CLOCK_REALTIME, &wall);
-	uint64_t wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
+	uint64_t wall_ns = clock_wall_ns();
 	uint64_t now = vm_now(), tsc = __rdtsc();
 
 	vm->mono_delta = now - mono_ns;

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 #include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/freeze.h"
@@ -37,14 +36,6 @@ struct rewind {
 };
 
 static const uint8_t zero_page[GMEM_PAGE] __attribute__((aligned(64)));
-
-static int rewind_error(char *err, size_t errlen, const char *what)
-{
-	int e = errno;
-
-	snprintf(err, errlen, "%s: %s", what, strerror(e));
-	return -e;
-}
 
 /* --- the point to return to --- */
 
@@ -96,7 +87,7 @@ static int alloc(struct vm *vm, char *err, size_t errlen)
 		return 0;
 	vm_rewind_free(vm);
 	errno = ENOMEM;
-	return rewind_error(err, errlen, "rewind: a second copy of the guest's memory");
+	return vm_error(err, errlen, "rewind: a second copy of the guest's memory");
 }
 
 static int log_on(struct vm *vm, char *err, size_t errlen)
@@ -110,11 +101,11 @@ static int log_on(struct vm *vm, char *err, size_t errlen)
 
 	vm->sync_regs = sync > 0 ? (uint64_t)sync : 0;
 	if (ioctl(vm->fd, KVM_ENABLE_CAP, &manual))
-		return rewind_error(
+		return vm_error(
 			err, errlen,
 			"KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 (rewinding needs Linux 5.2 or later)");
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
-		return rewind_error(err, errlen, "KVM_SET_USER_MEMORY_REGION with a dirty log");
+		return vm_error(err, errlen, "KVM_SET_USER_MEMORY_REGION with a dirty log");
 	vm->rewind->logging = true;
 	return 0;
 }
@@ -179,7 +170,7 @@ static int cool(struct vm *vm, uint64_t word, uint64_t bits, char *err, size_t e
 	};
 
 	if (ioctl(vm->fd, KVM_CLEAR_DIRTY_LOG, &clear))
-		return rewind_error(err, errlen, "KVM_CLEAR_DIRTY_LOG");
+		return vm_error(err, errlen, "KVM_CLEAR_DIRTY_LOG");
 	for (uint64_t zero = bits & ~rw->content[word]; zero; zero &= zero - 1) {
 		uint64_t page = first + (uint64_t)__builtin_ctzll(zero);
 
@@ -220,7 +211,7 @@ static int restore_memory(struct vm *vm, char *err, size_t errlen)
 	int r = 0;
 
 	if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &get))
-		return rewind_error(err, errlen, "KVM_GET_DIRTY_LOG");
+		return vm_error(err, errlen, "KVM_GET_DIRTY_LOG");
 	/* Words in it belong to the monitor: stop request, console tail, clock, seed. */
 	gmem_mark(&vm->gm, vm->gm.base + UK_GPA_BOOT, UK_PAGE);
 	for (uint64_t w = 0; w < rw->words && !r; w++) {

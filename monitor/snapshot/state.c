@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <x86intrin.h>
 
+#include "lib/clock.h"
 #include "monitor/control.h"
 #include "monitor/snapshot/clock.h"
 #include "monitor/virtio/save.h"
@@ -40,14 +40,6 @@ struct msr_list {
 	struct kvm_msr_entry e[VM_STATE_MSRS];
 };
 
-static int state_error(char *err, size_t errlen, const char *what)
-{
-	int e = errno;
-
-	snprintf(err, errlen, "%s: %s", what, strerror(e));
-	return -e;
-}
-
 /* --- save --- */
 
 /* An exit that KVM has not finished (an MMIO read, a port) is finished, without running the guest.
@@ -58,7 +50,7 @@ static int complete_exit(struct vm *vm, char *err, size_t errlen)
 	int r = ioctl(vm->vcpu, KVM_RUN, 0);
 
 	if (r < 0 && errno != EINTR && errno != EAGAIN)
-		return state_error(err, errlen, "KVM_RUN");
+		return vm_error(err, errlen, "KVM_RUN");
 	return 0;
 }
 
@@ -95,16 +87,14 @@ static int save_vcpu(struct vm *vm, struct vcpu_state *st, char *err, size_t err
 
 	for (unsigned i = 0; i < sizeof get / sizeof *get; i++)
 		if (ioctl(vm->vcpu, get[i].nr, get[i].arg) && !get[i].optional)
-			return state_error(err, errlen, get[i].name);
+			return vm_error(err, errlen, get[i].name);
 	if (!vm->idle_exit && ioctl(vm->vcpu, KVM_GET_LAPIC, &st->lapic))
-		return state_error(err, errlen, "KVM_GET_LAPIC");
+		return vm_error(err, errlen, "KVM_GET_LAPIC");
 	return save_msrs(vm, st);
 }
 
 int vm_state_save(struct vm *vm, struct vm_state *st, char *err, size_t errlen)
 {
-	struct timespec wall;
-
 	memset(st, 0, sizeof *st);
 	int r = complete_exit(vm, err, errlen);
 	r = r ? r : save_vcpu(vm, &st->vcpu, err, errlen);
@@ -119,8 +109,7 @@ int vm_state_save(struct vm *vm, struct vm_state *st, char *err, size_t errlen)
 	st->tsc_hz = vm->layout.tsc_hz;
 	st->freeze_gpa = vm->freeze_gpa;
 	st->layout = vm->layout;
-	clock_gettime(CLOCK_REALTIME, &wall);
-	st->wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
+	st->wall_ns = clock_wall_ns();
 	/* A paused guest's clock stands still. */
 	st->mono_ns =
 		vm->phase == VM_PAUSED && vm->paused_mono ? vm->paused_mono : vm_guest_mono(vm);
@@ -140,7 +129,7 @@ static int set_msrs(struct vm *vm, const struct vcpu_state *st, char *err, size_
 		return 0;
 	if (n >= 0)
 		snprintf(err, errlen, "KVM refuses MSR 0x%x", st->msr[n].index);
-	return n < 0 ? state_error(err, errlen, "KVM_SET_MSRS") : -EINVAL;
+	return n < 0 ? vm_error(err, errlen, "KVM_SET_MSRS") : -EINVAL;
 }
 
 /* Registers, segments and pending events go in with the next KVM_RUN where KVM can: three calls
@@ -157,11 +146,11 @@ static int set_regs(struct vm *vm, const struct vcpu_state *st, char *err, size_
 		return 0;
 	}
 	if (ioctl(vm->vcpu, KVM_SET_SREGS, &st->sregs))
-		return state_error(err, errlen, "KVM_SET_SREGS");
+		return vm_error(err, errlen, "KVM_SET_SREGS");
 	if (ioctl(vm->vcpu, KVM_SET_REGS, &st->regs))
-		return state_error(err, errlen, "KVM_SET_REGS");
+		return vm_error(err, errlen, "KVM_SET_REGS");
 	if (ioctl(vm->vcpu, KVM_SET_VCPU_EVENTS, &st->events))
-		return state_error(err, errlen, "KVM_SET_VCPU_EVENTS");
+		return vm_error(err, errlen, "KVM_SET_VCPU_EVENTS");
 	return 0;
 }
 
@@ -170,21 +159,21 @@ static int load_vcpu(struct vm *vm, const struct vcpu_state *st, bool rewinding,
 		     size_t errlen)
 {
 	if (!rewinding && st->xcrs.nr_xcrs && ioctl(vm->vcpu, KVM_SET_XCRS, &st->xcrs))
-		return state_error(err, errlen, "KVM_SET_XCRS");
+		return vm_error(err, errlen, "KVM_SET_XCRS");
 	if (ioctl(vm->vcpu, KVM_SET_XSAVE, &st->xsave))
-		return state_error(err, errlen, "KVM_SET_XSAVE");
+		return vm_error(err, errlen, "KVM_SET_XSAVE");
 	if (!vm->idle_exit) {
 		/* Off and on again: a timer of the run that ends must not fire in the next. */
 		if (ioctl(vm->vcpu, KVM_SET_SREGS, &st->sregs))
-			return state_error(err, errlen, "KVM_SET_SREGS");
+			return vm_error(err, errlen, "KVM_SET_SREGS");
 		if (ioctl(vm->vcpu, KVM_SET_LAPIC, &st->lapic))
-			return state_error(err, errlen, "KVM_SET_LAPIC");
+			return vm_error(err, errlen, "KVM_SET_LAPIC");
 	}
 	int r = set_msrs(vm, st, err, errlen);
 	if (!r && ioctl(vm->vcpu, KVM_SET_DEBUGREGS, &st->debug))
-		r = state_error(err, errlen, "KVM_SET_DEBUGREGS");
+		r = vm_error(err, errlen, "KVM_SET_DEBUGREGS");
 	if (!r && ioctl(vm->vcpu, KVM_SET_MP_STATE, &st->mp))
-		r = state_error(err, errlen, "KVM_SET_MP_STATE");
+		r = vm_error(err, errlen, "KVM_SET_MP_STATE");
 	return r ? r : set_regs(vm, st, err, errlen);
 }
 
