@@ -344,6 +344,9 @@ int policy_parse(struct policy *ret_p, const char *text, size_t len, struct errt
 		s.line++;
 		s.at = text;
 		s.end = nl ? nl : end;
+		/* Names and reasons are strings from here on: none may end before it was read. */
+		if (memchr(s.at, '\0', (size_t)(s.end - s.at)))
+			return bad(&s, "a NUL byte; a policy is text");
 		int r = parse_line(&s);
 		if (r < 0)
 			return r;

@@ -4,6 +4,7 @@
  * what that does to system calls.
  */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -31,6 +32,26 @@ static void must(const char *text)
 }
 
 #define HEAD "policy x 1\n[always]\n"
+
+Test(seccomp_policy, a_reason_of_nul_bytes_is_none)
+{
+	static const char text[] = HEAD "read : \0\0why\n";
+
+	cr_expect_eq(policy_parse(&p, text, sizeof text - 1, &err), -EINVAL);
+	cr_expect_str_eq(err.text, "3: a NUL byte; a policy is text");
+}
+
+/* The byte behind the text is not its own: the sanitizers watch it. */
+Test(seccomp_policy, a_text_that_ends_behind_a_mark)
+{
+	char *text = malloc(1);
+
+	cr_assert(text);
+	*text = '!';
+	cr_expect_eq(policy_parse(&p, text, 1, &err), -EINVAL);
+	cr_expect_str_eq(err.text, "1: what is ''?");
+	free(text);
+}
 
 Test(seccomp_policy, mistakes_name_the_line)
 {
