@@ -33,7 +33,8 @@ HOST_LDFLAGS := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 MUSL_DIR := /usr/lib/x86_64-linux-musl
 MUSL_CC_INC := $(shell $(CC) -print-file-name=include)
 MUSL_KERNEL_INC := $(O)/obj-musl/include
-MUSL_HOST_CFLAGS = -nostdinc -isystem lib/musl -isystem $(MUSL_CC_INC) -isystem /usr/include/x86_64-linux-musl -isystem $(MUSL_KERNEL_INC)
+# Nothing unwinds in these programs: no exceptions, no backtrace(3). Debuggers have .debug_frame.
+MUSL_HOST_CFLAGS = -fno-unwind-tables -fno-asynchronous-unwind-tables -nostdinc -isystem lib/musl -isystem $(MUSL_CC_INC) -isystem /usr/include/x86_64-linux-musl -isystem $(MUSL_KERNEL_INC)
 
 # --- guest flags (library OS, musl, lwIP, ext2fs) ---------------------------------------------------------
 # Frame pointers: crash reports have backtraces. No red zone is needed by us, but none is lost either: the
