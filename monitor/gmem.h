@@ -8,6 +8,7 @@
 #ifndef MONITOR_GMEM_H
 #define MONITOR_GMEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
 #include <string.h>
@@ -47,6 +48,19 @@ static inline void gmem_mark(const struct gmem *gm, const void *p, uint64_t len)
 		if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
 			__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
 	}
+}
+
+/* GMEM_PAGE bytes at page, which stands still. */
+static inline bool gmem_page_is_zero(const uint8_t *page)
+{
+	for (unsigned i = 0; i < GMEM_PAGE; i += 64) {
+		uint64_t w[8];
+
+		memcpy(w, page + i, sizeof w);
+		if (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7])
+			return false;
+	}
+	return true;
 }
 
 /* Copy into guest memory; 0 or -1 when out of RAM. */

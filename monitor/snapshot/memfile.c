@@ -10,19 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "monitor/gmem.h"
 #include "monitor/snapshot/hash.h"
-
-static bool page_is_zero(const uint8_t *page)
-{
-	for (unsigned i = 0; i < SNAP_PAGE; i += 64) {
-		uint64_t w[8];
-
-		memcpy(w, page + i, sizeof w);
-		if (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7])
-			return false;
-	}
-	return true;
-}
 
 static int write_all(int fd, const uint8_t *p, uint64_t len, uint64_t off)
 {
@@ -57,7 +46,7 @@ static void look(const uint8_t *chunk, uint64_t n, const uint16_t *only, uint16_
 
 		if (only && !(*only & bit))
 			continue;
-		if (!page_is_zero(chunk + (uint64_t)i * SNAP_PAGE))
+		if (!gmem_page_is_zero(chunk + (uint64_t)i * SNAP_PAGE))
 			*ret_content |= bit;
 		else if (!only)
 			continue;

@@ -35,8 +35,6 @@ struct rewind {
 	bool logging;
 };
 
-static const uint8_t zero_page[GMEM_PAGE] __attribute__((aligned(64)));
-
 /* --- the point to return to --- */
 
 static void *reserve(uint64_t len)
@@ -119,7 +117,7 @@ static void copy_content(struct vm *vm)
 		uint64_t bit = UINT64_C(1) << i % WORD_PAGES;
 
 		rw->content[i / WORD_PAGES] &= ~bit;
-		if (!memcmp(page, zero_page, GMEM_PAGE))
+		if (gmem_page_is_zero(page))
 			continue;
 		memcpy(rw->pristine + i * GMEM_PAGE, page, GMEM_PAGE);
 		rw->content[i / WORD_PAGES] |= bit;
@@ -189,11 +187,15 @@ static bool restore_page(struct vm *vm, uint64_t page)
 	struct rewind *rw = vm->rewind;
 	uint8_t *dst = vm->gm.base + page * GMEM_PAGE;
 	bool content = rw->content[page / WORD_PAGES] >> page % WORD_PAGES & 1;
-	const uint8_t *src = content ? rw->pristine + page * GMEM_PAGE : zero_page;
+	const uint8_t *src =
+		rw->pristine + page * GMEM_PAGE; /* of a zero page not backed: unread */
 
 	rw->m.dirty++;
-	if (memcmp(dst, src, GMEM_PAGE)) {
-		memcpy(dst, src, GMEM_PAGE);
+	if (content ? memcmp(dst, src, GMEM_PAGE) != 0 : !gmem_page_is_zero(dst)) {
+		if (content)
+			memcpy(dst, src, GMEM_PAGE);
+		else
+			memset(dst, 0, GMEM_PAGE);
 		rw->m.copied++;
 		rw->unchanged[page] = 0;
 		return false;
