@@ -56,8 +56,11 @@ def raw(data, shut=True):
     if shut:
         s.shutdown(socket.SHUT_WR)
     got = b""
-    while part := s.recv(65536):
-        got += part
+    try:
+        while part := s.recv(65536):
+            got += part
+    except ConnectionResetError:
+        pass  # closed with the rest of a refused body unread: what was answered has come before
     s.close()
     return got
 
@@ -121,7 +124,9 @@ def http():
     check("PUT and an unknown path", ask("/a?b=c", b"", "PUT")[1] == "PUT /a?b=c\n")
     status, text, r = ask("/head", method="HEAD")
     check("HEAD has a length and no body", status == 200 and text == "" and int(r.headers["Content-Length"]) == 11)
-    check("a request larger than the program takes is 413", ask("/echo", b"x" * 9000)[0] == 413)
+    # In one piece: a client that sends its body later may find the connection closed by then.
+    got = raw(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000)
+    check("a request larger than the program takes is 413", got.startswith(b"HTTP/1.1 413"), got[:100])
     check("also when only its head makes it so", ask("/echo", b"x" * 8150)[0] == 413)
     chunks = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     check("chunks arrive as one body", raw(chunks).endswith(b"\r\n\r\nabcde"))
