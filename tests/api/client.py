@@ -96,7 +96,8 @@ class Monitor:
     def start(self):
         self.log = open(os.path.join(self.dir, "stderr"), "ab")
         self.proc = subprocess.Popen(
-            [os.path.join(OUT, "bin/mayfly-monitor"), "--api-sock", self.sock, *self.args],
+            [os.path.abspath(os.path.join(OUT, "bin/mayfly-monitor")), "--api-sock", self.sock, *self.args],
+            cwd=self.dir,  # mutated bodies name files of all kinds
             stdin=subprocess.DEVNULL,
             stdout=self.stdout or self.log,
             stderr=self.log,
