@@ -9,8 +9,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Sets the text and returns code, so that "return err_put(err, errlen, -EINVAL, ...)" is one line.
- */
+#include "lib/printable.h"
+
+/* Sets the text, one printable line, and returns code, so that "return err_put(err, errlen,
+ * -EINVAL, ...)" is one line. */
 static inline int err_put(char *err, size_t errlen, int code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 static inline int err_put(char *err, size_t errlen, int code, const char *fmt, ...)
@@ -20,6 +22,8 @@ static inline int err_put(char *err, size_t errlen, int code, const char *fmt, .
 	va_start(ap, fmt);
 	vsnprintf(err, errlen, fmt, ap);
 	va_end(ap);
+	if (errlen)
+		printable(err);
 	return code;
 }
 

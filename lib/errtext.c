@@ -7,13 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* What a caller typed may be in it, and an error is one line. */
-static void one_line(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = '?';
-}
+#include "lib/printable.h"
 
 int errtext_set(struct errtext *err, int code, const char *fmt, ...)
 {
@@ -23,7 +17,7 @@ int errtext_set(struct errtext *err, int code, const char *fmt, ...)
 	if (vsnprintf(err->text, sizeof err->text, fmt, ap) < 0)
 		err->text[0] = '\0';
 	va_end(ap);
-	one_line(err->text);
+	printable(err->text);
 	return code;
 }
 
@@ -38,5 +32,6 @@ int errtext_blame(struct errtext *err, int code, const char *fmt, ...)
 	if (n >= 0 && (size_t)n < sizeof err->text &&
 	    snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", was.text) < 0)
 		err->text[n] = '\0';
+	printable(err->text);
 	return code; /* a text that does not fit is cut at its end */
 }

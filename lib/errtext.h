@@ -10,7 +10,7 @@ struct errtext {
 	char text[512];
 };
 
-/* Sets the text, with '?' for control characters, and returns code, so that "return
+/* Sets the text, one printable line (printable.h), and returns code, so that "return
  * errtext_set(err, -EINVAL, ...)" is one line. */
 int errtext_set(struct errtext *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

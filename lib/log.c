@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/printable.h"
 #include "lib/vec.h"
 
 static const char *log_program = "mayfly";
@@ -65,6 +66,7 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 	if (m < 0)
 		return;
 	n += m < (int)sizeof buf - n - 1 ? m : (int)sizeof buf - n - 2;
+	printable(buf); /* a path or a guest's word in it forges no second line */
 	buf[n++] = '\n';
 	/* If it fails there is nobody to tell. */
 	(void)vec_put(__atomic_load_n(&log_fd, __ATOMIC_ACQUIRE), buf, (size_t)n);

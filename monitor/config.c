@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/printable.h"
 #include "monitor/snapshot/snapshot.h"
 
 struct config_str {
@@ -100,9 +101,7 @@ int config_fail(struct config_err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
-	for (char *p = err->text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	printable(err->text);
 	return -EINVAL;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "monitor/config.h"
 
+#include "lib/printable.h"
 #include "monitor/config_value.h"
 
 /* Paths and the command line may hold anything but NUL: terminals get to see printable bytes only.
@@ -13,7 +14,7 @@ static void put_text(FILE *out, const char *key, const char *s)
 {
 	fprintf(out, "%s: ", key);
 	for (; *s; s++)
-		fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, out);
+		fputc(printable_byte(*s) ? *s : '?', out);
 	fputc('\n', out);
 }
 

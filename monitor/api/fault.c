@@ -10,13 +10,7 @@
 #include <string.h>
 
 #include "lib/buf.h"
-
-static void clean(char *p)
-{
-	for (; *p; p++)
-		if (*p < 0x20 || *p == 0x7f) /* char is signed: above 0x7f is below 0 */
-			*p = '?';
-}
+#include "lib/printable.h"
 
 int fault_set(struct api_fault *f, const char *code, const char *fmt, ...)
 {
@@ -25,7 +19,7 @@ int fault_set(struct api_fault *f, const char *code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(f->text, sizeof f->text, fmt, ap);
 	va_end(ap);
-	clean(f->text);
+	printable(f->text);
 	f->code = code;
 	f->status = 400;
 	return -EINVAL;
@@ -39,6 +33,6 @@ int fault_field(struct api_fault *f, const char *name)
 	memcpy(rest, f->field, sizeof rest);
 	buf_init(&b, f->field, sizeof f->field); /* a path that is too long is cut */
 	buf_printf(&b, "%.60s%s%s", name, *rest && *rest != '[' ? "." : "", rest);
-	clean(f->field);
+	printable(f->field);
 	return -EINVAL;
 }

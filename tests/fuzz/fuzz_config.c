@@ -21,6 +21,9 @@ static int decode(struct vm_config *cfg, const char *text, size_t len)
 		return 1;
 	if (err.text[0] == '\0')
 		abort();
+	for (const char *p = err.text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			abort();
 	return 0;
 }
 

@@ -28,7 +28,7 @@ static void is_one_line(const struct errtext *err)
 {
 	must(err->text[0] != '\0');
 	for (const char *p = err->text; *p; p++)
-		must((unsigned char)*p >= ' ' && *p != 0x7f);
+		must(*p >= ' ' && *p <= '~');
 }
 
 static void check(void)

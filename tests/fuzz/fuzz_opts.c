@@ -13,6 +13,25 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void is_printable(const char *text)
+{
+	if (text[0] == '\0')
+		abort();
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			abort();
+}
+
+/* The kernel of OPTS_WAIT and OPTS_STANDBY is still to come, a restored VM (rebind) has none, and
+ * OPTS_CHECK_HOST looks at no configuration. */
+static void is_runnable(const struct vm_config *cfg, int action)
+{
+	if ((action == OPTS_RUN || action == OPTS_ANSWER) && !cfg->kernel && !cfg->rebind)
+		abort();
+	if (cfg->mem % 4096 || cfg->mem < CONFIG_MEM_MIN || cfg->mem > CONFIG_MEM_MAX)
+		abort();
+}
+
 static void run(int argc, char *const argv[])
 {
 	static struct vm_config cfg;
@@ -20,17 +39,10 @@ static void run(int argc, char *const argv[])
 	struct opts opts;
 	int r = opts_parse(argc, argv, &cfg, &opts, &err);
 
-	if (r < 0) {
-		if (err.text[0] == '\0')
-			abort();
-		for (const char *p = err.text; *p; p++)
-			if (*p < 0x20 || *p > 0x7e)
-				abort();
-	} else if (!opts.help && !opts.version) {
-		if (!cfg.kernel || cfg.mem % 4096 || cfg.mem < CONFIG_MEM_MIN ||
-		    cfg.mem > CONFIG_MEM_MAX)
-			abort();
-	}
+	if (r < 0)
+		is_printable(err.text);
+	else if (!opts.help && !opts.version)
+		is_runnable(&cfg, r);
 	config_fini(&cfg);
 }
 

@@ -11,7 +11,7 @@ CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c moni
 CONFIG_LIBS = -ljansson -lsodium
 
 UNIT_TESTS += test_num
-test_num_SRCS = tests/unit/test_num.c lib/buf.c lib/kv.c lib/near.c lib/num.c
+test_num_SRCS = tests/unit/test_num.c lib/buf.c lib/errtext.c lib/kv.c lib/near.c lib/num.c lib/log.c
 
 UNIT_TESTS += test_check_host
 test_check_host_SRCS = tests/unit/test_check_host.c monitor/check_host.c

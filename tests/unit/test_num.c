@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_num.c: lib/num.h, lib/kv.h, lib/near.h and lib/buf.h: the text helpers below options and
- * JSON.
+ * JSON; lib/errtext.h, lib/errbuf.h and lib/log.h: what becomes of hostile bytes in messages.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/buf.h"
+#include "lib/errbuf.h"
+#include "lib/errtext.h"
 #include "lib/kv.h"
+#include "lib/log.h"
 #include "lib/near.h"
 #include "lib/num.h"
 
@@ -176,4 +181,38 @@ Test(buf, json_strings_are_escaped)
 	buf_init(&b, mem, sizeof mem);
 	buf_json_str(&b, "a\"b\\c\n\x7f");
 	cr_assert_str_eq(mem, "\"a\\u0022b\\u005cc\\u000a\\u007f\"");
+}
+
+#define HOSTILE	 "a\x1b[0m\n\x7f\x80\xc3\xa9~ z"
+#define HARMLESS "a?[0m?????~ z"
+
+Test(errors, are_one_printable_line)
+{
+	struct errtext err;
+	char text[8];
+
+	cr_assert_eq(errtext_set(&err, -EPERM, "%s", HOSTILE), -EPERM);
+	cr_assert_str_eq(err.text, HARMLESS);
+	cr_assert_eq(errtext_blame(&err, -EINVAL, "--%s", "\xff\t"), -EINVAL);
+	cr_assert_str_eq(err.text, "--??: " HARMLESS);
+	cr_assert_eq(err_put(text, sizeof text, -ENOENT, "%s", HOSTILE), -ENOENT);
+	cr_assert_str_eq(text, "a?[0m??");
+	cr_assert_eq(err_put(NULL, 0, -ENOENT, "%s", HOSTILE), -ENOENT);
+}
+
+Test(errors, a_log_line_stays_one)
+{
+	char path[] = "/tmp/mayfly-log-XXXXXX", text[64];
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(log_open(path), 0);
+	log_init("m", "x");
+	log_err("--kernel %s", HOSTILE);
+	ssize_t n = read(fd, text, sizeof text - 1);
+	cr_assert_gt(n, 0);
+	text[n] = '\0';
+	cr_assert_str_eq(text, "m[x]: error: --kernel " HARMLESS "\n");
+	close(fd);
+	unlink(path);
 }

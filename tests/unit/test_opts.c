@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "monitor/config_json.h"
 #include "monitor/config_value.h"
 #include "monitor/opts.h"
@@ -41,6 +42,20 @@ static void refused(const char *line, const char *says)
 	cr_assert_eq(r, -EINVAL, "accepted: %s", line);
 	cr_assert(strstr(err.text, says), "%s\n  says   '%s'\n  not    '%s'", line, err.text, says);
 	cr_assert_null(strchr(err.text, '\n'));
+}
+
+/* line with every %s replaced, and %% by one. */
+static void hostile(char *out, size_t len, const char *line, const char *word)
+{
+	struct buf b;
+
+	buf_init(&b, out, len);
+	for (; *line; line++)
+		if (strncmp(line, "%s", 2) == 0 || strncmp(line, "%%", 2) == 0)
+			buf_printf(&b, "%s", *++line == 's' ? word : "%");
+		else
+			buf_printf(&b, "%c", *line);
+	cr_assert(!b.cut);
 }
 
 static void accepted(const char *line)
@@ -99,6 +114,67 @@ Test(opts, form)
 	refused("--Kernel|a", "did you mean '--kernel'");
 	refused("--\x1b[31m|a", "'--?[31m'");
 	refused("--kernel|a|--idle|never", "--idle: 'never' is not auto, exit or hlt");
+}
+
+/* Every option and key that takes a value, with one that no terminal should see. */
+Test(opts, mistakes_are_printable)
+{
+	static const char *const lines[] = {
+		"%s",
+		"-%s",
+		"--%s",
+		"--kernel|%s|--%s",
+		"--kernel|a|--mem|%s",
+		"--kernel|a|--mem|1%s",
+		"--kernel|a|--id|%s",
+		"--kernel|a|--idle|%s",
+		"--kernel|a|--serve|%s",
+		"--kernel|a|--serve|unix:%s|--snapshot|path=x",
+		"--kernel|a|--serve-timeout|%s",
+		"--kernel|a|--standby|%s",
+		"--kernel|a|--seccomp|%s",
+		"--kernel|a|--seccomp-level|%s",
+		"--kernel|a|--hostname|%s",
+		"--kernel|a|--env|%s",
+		"--kernel|a|--metrics=%s|--metrics=%s",
+		"--kernel|a|--config-file|/nowhere/%s",
+		"--restore|path=/nowhere/%s",
+		"--restore|path=x,verify=%s",
+		"--restore|path=x,prefetch=%s",
+		"--kernel|a|--snapshot|%s",
+		"--kernel|a|--fork|n=%s",
+		"--kernel|a|--fork|n=1,id=%%%s",
+		"--kernel|a|--fork|n=1,%s=2",
+		"--kernel|a|--block|%s",
+		"--kernel|a|--block|=%s",
+		"--kernel|a|--block|path=%s,queues=%s",
+		"--kernel|a|--block|path=%s,bw=%s",
+		"--kernel|a|--block|path=%s,ops=%s",
+		"--kernel|a|--block|path=%s,id=%s",
+		"--kernel|a|--net|tap=%s%s%s%s%s%s",
+		"--kernel|a|--net|user,fwd=%s",
+		"--kernel|a|--net|user,allow=%s",
+		"--kernel|a|--net|user,allow=10.0.0.1/%s",
+		"--kernel|a|--net|user,antispoof,addr=%s",
+		"--kernel|a|--net|user,mac=%s",
+		"--kernel|a|--net|user,ip=%s",
+		"--kernel|a|--net|user,ip=%s/8",
+		"--kernel|a|--net|fd=%s",
+		"--kernel|a|--net|tap=\x80|--net|tap=\x80",
+	};
+	static const char *const bad[] = {"\x1b[31m\n\r", "h\xc3\xa9", "\x7f\x80\xff",
+					  "\xc2\x9b"
+					  "0m"};
+	char line[256];
+
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		for (size_t j = 0; j < sizeof bad / sizeof *bad; j++) {
+			hostile(line, sizeof line, lines[i], bad[j]);
+			refused(line, "");
+			cr_assert_neq(err.text[0], '\0', "%s", line);
+			for (const char *p = err.text; *p; p++)
+				cr_assert(*p >= ' ' && *p <= '~', "%s: %s", lines[i], err.text);
+		}
 }
 
 Test(opts, memory)
