@@ -42,6 +42,11 @@ int log_open(const char *path)
 	return 0;
 }
 
+int log_file(void)
+{
+	return __atomic_load_n(&log_fd, __ATOMIC_ACQUIRE);
+}
+
 void log_form(enum log_level level, bool show_level, bool show_origin)
 {
 	log_max = level;
@@ -69,7 +74,7 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 	printable(buf); /* a path or a guest's word in it forges no second line */
 	buf[n++] = '\n';
 	/* If it fails there is nobody to tell. */
-	(void)vec_put(__atomic_load_n(&log_fd, __ATOMIC_ACQUIRE), buf, (size_t)n);
+	(void)vec_put(log_file(), buf, (size_t)n);
 }
 
 #define LOG_LEVEL(level)                  \

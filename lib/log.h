@@ -17,6 +17,8 @@ void log_init(const char *program, const char *id);
 /* From now on to a file that is created or appended to, or a FIFO; NULL: where it goes now. 0 or
  * -errno. */
 int log_open(const char *path);
+/* Where it goes now: a descriptor. */
+int log_file(void);
 /* What is printed, and whether with level and with program and id. */
 void log_form(enum log_level level, bool show_level, bool show_origin);
 void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

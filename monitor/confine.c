@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 
 #include "lib/filter_file.h"
+#include "lib/log.h"
 #include "monitor/opts.h"
 #include "monitor/seccomp/policies.h"
 #include "monitor/serve/serve.h"
@@ -26,7 +27,7 @@ static const struct filter_file *confine_file;
 static void use_host(struct confine *c, const struct vm *vm)
 {
 	confine_use(c, "always", "vcpu", vm->vcpu, "console", vm->console.fd, "image", vm->image.fd,
-		    NULL);
+		    "log", log_file(), NULL);
 	if (vm->image.sharing == IMAGE_LEASED)
 		confine_use(c, "lease", "image", vm->image.fd, NULL);
 	if (vm->report.fd >= 0)
@@ -111,7 +112,8 @@ int confine_setup(const struct opts_early *early, struct errtext *err)
 					  {.feature = early->serve ? "serve" : "-"},
 					  {.feature = early->restore ? "restore" : "-"},
 					  {.feature = early->api ? "api" : "-"},
-					  {.feature = early->standby ? "standby" : "-"}};
+					  {.feature = early->standby ? "standby" : "-"},
+					  {.feature = early->check_host ? "check-host" : "-"}};
 	int r;
 
 	if (early->seccomp == FILTER_OFF)

@@ -494,8 +494,6 @@ void opts_early(int argc, char *const argv[], struct opts_early *ret)
 	struct config_err err;
 	struct parse p = {.opts = &o, .err = &err};
 
-	bool said = false, managed = false;
-
 	*ret = (struct opts_early){0};
 	for (int i = 1; i < argc; i++) {
 		const char *val = NULL;
@@ -503,26 +501,19 @@ void opts_early(int argc, char *const argv[], struct opts_early *ret)
 
 		if (!opt)
 			break;
-		if (opt->set == set_seccomp || opt->set == set_seccomp_policy) {
+		if (opt->set == set_seccomp || opt->set == set_seccomp_policy)
 			(void)opt->set(&p, opt->name, val);
-			said = true;
-		}
 		bool any = opt->set == set_config_file || opt->set == set_standby ||
 			   opt->set == set_fork || !strcmp(opt->name, "api-sock");
 		bool serve = !strcmp(opt->name, "serve");
 
-		managed |= (any && opt->set != set_config_file) || serve ||
-			   opt->set == set_restore || opt->set == set_snapshot ||
-			   !strcmp(opt->name, "check-host");
 		ret->api |= any;
 		ret->helper |= any || (opt->set == set_net && strstr(val, "user"));
 		ret->serve |= any || serve;
+		ret->check_host |= !strcmp(opt->name, "check-host");
 		ret->standby |= any;
 		ret->restore |= any || opt->set == set_restore;
 	}
-	/* Their policies are not complete yet: only on demand. */
-	if (managed && !said)
-		o.seccomp = FILTER_OFF;
 	ret->seccomp = o.seccomp;
 	ret->seccomp_policy = o.seccomp_policy;
 }

@@ -38,7 +38,7 @@ struct opts {
 struct opts_early {
 	enum filter_mode seccomp;
 	const char *seccomp_policy;
-	bool helper, serve, restore, api, standby;
+	bool helper, serve, restore, api, standby, check_host;
 };
 void opts_early(int argc, char *const argv[], struct opts_early *ret);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,9 +28,22 @@
 
 #define OPTIONS                                                                                   \
 	(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | \
-	 PTRACE_O_EXITKILL)
+	 PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL)
 
 static uint32_t used[65536];
+static int denied = -1; /* file of calls that no rule allows */
+
+/* A thread ends: was it because of what it called? */
+static void on_exit_event(pid_t tid)
+{
+	struct user_regs_struct r;
+	unsigned long status;
+
+	if (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &status) == 0 && (status & 0x7f) == SIGSYS &&
+	    ptrace(PTRACE_GETREGS, tid, NULL, &r) == 0)
+		dprintf(denied, "thread %d: call %lld (%#llx, %#llx, %#llx, %#llx, %#llx, %#llx)\n",
+			tid, (long long)r.orig_rax, r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9);
+}
 
 /* One stop of one thread. */
 static void on_stop(pid_t tid, int status)
@@ -40,6 +54,9 @@ static void on_stop(pid_t tid, int status)
 	if (event == PTRACE_EVENT_SECCOMP) {
 		if (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &rule) == 0)
 			used[rule & 0xffff]++;
+		sig = 0;
+	} else if (event == PTRACE_EVENT_EXIT) {
+		on_exit_event(tid);
 		sig = 0;
 	} else if (event == PTRACE_EVENT_STOP &&
 		   (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)) {
@@ -71,9 +88,12 @@ static void write_log(const char *log, pid_t pid)
 
 static void tracer(pid_t pid, int ready, const char *log)
 {
+	char path[4096];
 	int status;
 	char go = 0;
 
+	snprintf(path, sizeof path, "%s/denied", log);
+	denied = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	if (ptrace(PTRACE_SEIZE, pid, NULL, (long)OPTIONS) < 0) {
 		log_err("cannot trace: %s", strerror(errno));
 		_exit(2);
