@@ -33,8 +33,8 @@ static void explain(const char *id, const char *name, int e, char *err, size_t e
 		snprintf(err, errlen,
 			 "--net id=%s: tap '%s' does not exist or is not yours: as root, 'ip "
 			 "tuntap add %s mode tap user "
-			 "%u && ip link set %s up', or use ,user",
-			 id, name, name, geteuid(), name);
+			 "USER && ip link set %s up', or use ,user",
+			 id, name, name, name);
 	else if (e == EINVAL)
 		snprintf(err, errlen,
 			 "--net id=%s: '%s' is not a single-queue tap: create it with 'ip tuntap "
