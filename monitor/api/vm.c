@@ -72,11 +72,18 @@ static int start(void *ctx, struct vm_config *cfg, bool paused, char *err, size_
 	return vm_control(f->vm, do_start, &a);
 }
 
+/* What the guest has marked by now came before. */
+static void note(struct vm *vm, const char *name)
+{
+	events_marks(vm->events, vm);
+	events_add(vm->events, name, 0);
+}
+
 static int do_pause(struct vm *vm, void *arg)
 {
 	(void)arg;
 	if (vm->phase == VM_RUNNING)
-		events_add(vm->events, "paused", 0);
+		note(vm, "paused");
 	vm_pause(vm);
 	return 0;
 }
@@ -85,7 +92,7 @@ static int do_resume(struct vm *vm, void *arg)
 {
 	(void)arg;
 	if (vm->phase == VM_PAUSED)
-		events_add(vm->events, "resumed", 0);
+		note(vm, "resumed");
 	vm_resume(vm);
 	return 0;
 }
@@ -243,7 +250,7 @@ static int do_rewind(struct vm *vm, void *arg)
 		vm->exit_code = 1;
 	}
 	if (!r && !a->flag)
-		events_add(vm->events, "rewound", 0);
+		note(vm, "rewound");
 	return r;
 }
 
@@ -353,7 +360,7 @@ static int do_fork(struct vm *vm, void *arg)
 	int r = vm_fork(vm, a->cfg, a->n, &a->fd, a->err, a->errlen);
 
 	if (!r)
-		events_add(vm->events, "forked", 0);
+		note(vm, "forked");
 	return r;
 }
 

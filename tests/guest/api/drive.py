@@ -240,8 +240,8 @@ def rewind():
             lines = len(vm.ticks())
             high = vm.ticks()[-1][0]
             vm.ok("PUT", "/snapshot/rewind", {"action": "Rewind"})
-            vm.until(lambda: len(vm.ticks()) > lines + 2)
-            assert min(n for n, _ in vm.ticks()[lines:]) < high, "it did not go back"
+            # It may have gone on for some ticks before the call came.
+            vm.until(lambda: any(n < high for n, _ in vm.ticks()[lines:]))
         vm.stop()
 
 
