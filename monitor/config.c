@@ -31,6 +31,7 @@ void config_init(struct vm_config *cfg)
 	cfg->mem = CONFIG_MEM_DEF;
 	cfg->idle = IDLE_AUTO;
 	cfg->boot_timer = cfg->dry_run = cfg->json = false;
+	cfg->log = (struct log_config){0};
 	cfg->track_dirty = cfg->rebind = false;
 	cfg->restore = (struct restore_config){0};
 	cfg->save = (struct snapshot_config){0};

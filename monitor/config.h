@@ -129,6 +129,14 @@ struct fork_config {
 	const char *id, *console, *metrics, *hostname, *tap; /* tap: of the first interface */
 };
 
+/* The monitor's own messages, as Firecracker's Logger says it. */
+struct log_config {
+	bool given;
+	const char *path; /* NULL = stderr */
+	int level;	  /* enum log_level */
+	bool show_level, show_origin;
+};
+
 struct snapshot;
 
 struct vm_config {
@@ -143,6 +151,7 @@ struct vm_config {
 	uint32_t serve_timeout_ms; /* of one request in the guest; 0 = no limit */
 	enum idle_mode idle;
 	bool boot_timer, dry_run, json; /* json: --dry-run prints JSON */
+	struct log_config log;
 	bool track_dirty;		/* log written pages, for diff snapshots */
 	struct restore_config restore;
 	struct snapshot_config save;

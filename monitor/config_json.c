@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "monitor/api/file.h"
 #include "monitor/config_field.h"
 #include "monitor/config_value.h"
 
@@ -286,6 +287,8 @@ static int decode_root(struct vm_config *cfg, json_t *root, struct config_err *e
 
 	if (!json_is_object(root))
 		return wrong_type(root, "an object", err);
+	if (api_file_is(root))
+		return api_file_decode(cfg, root, err);
 	v = json_object_get(root, "restore");
 	if (v && decode_object(cfg, "restore", v, restore_fields, restore_config_finish, err) < 0)
 		return -EINVAL;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -116,6 +117,20 @@ static int wait_and_run(struct front *front, const struct vm_config *cfg)
 	return 128 + SIGTERM;
 }
 
+/* Where a configuration file in Firecracker's form wants the messages. */
+static int open_log(const struct log_config *log)
+{
+	int r = log->given ? log_open(log->path) : 0;
+
+	if (r)
+		log_err("--config-file: logger.log_path: cannot open %s: %s", log->path,
+			strerror(-r));
+	else if (log->given)
+		log_form((enum log_level)log->level, log->show_level,
+			 !log->path || log->show_origin);
+	return r;
+}
+
 /* The first thing of all, so that nothing is read without it. */
 static int confine(int argc, char *argv[])
 {
@@ -148,6 +163,10 @@ int main(int argc, char *argv[])
 		return 2;
 	}
 	log_init("mayfly-monitor", cfg.id);
+	if (action != OPTS_ANSWER && open_log(&cfg.log)) {
+		config_fini(&cfg);
+		return 2;
+	}
 	int code = 0;
 	if (action == OPTS_CHECK_HOST) {
 		code = check_host("", cfg.json, stdout);

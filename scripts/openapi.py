@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""openapi.py IN.yaml OUT.c OUT.h: the monitor's routing and validation tables out of docs/openapi.yaml.
+"""openapi.py IN.yaml OUT.c OUT_CALLS.c OUT.h: the monitor's routing and validation tables out of docs/openapi.yaml, and what
+calls the handlers.
 openapi.py --docs IN.yaml: the tables of docs/api.md (tests/api compares them)."""
 import json
 import sys
@@ -137,14 +138,19 @@ def tables(doc):
     routes = [route(pool, *call) for call in calls(doc)]
     assert pool.size < 65536
     yield '/* Made by scripts/openapi.py out of docs/openapi.yaml. */'
-    yield '#include "monitor/api/handlers.h"\n#include "monitor/api/schema.h"\n#include "monitor/http/request.h"'
+    yield '#include "monitor/api/schema.h"\n#include "monitor/http/request.h"'
     yield '#include "api_tables.h"\n'
     yield 'const char schema_text[] =\n\t"\\0"\n%s;\n' % '\n'.join('\t%s "\\0"' % json.dumps(t) for t in pool.text)
     yield 'const uint16_t schema_lists[] = {%s};\n' % ', '.join(map(str, pool.lists))
     yield 'const struct schema_field schema_fields[] = {\n%s\n};\n' % '\n'.join(fields)
     yield 'const struct schema schemas[] = {\n%s\n};\n' % '\n'.join(schemas)
     yield 'const struct api_route api_routes[] = {\n%s\n};' % '\n'.join(routes)
-    yield 'const unsigned api_nroutes = sizeof api_routes / sizeof *api_routes;\n'
+    yield 'const unsigned api_nroutes = sizeof api_routes / sizeof *api_routes;'
+
+
+def dispatch(doc):
+    yield '/* Made by scripts/openapi.py out of docs/openapi.yaml. */'
+    yield '#include "api_tables.h"\n#include "monitor/api/handlers.h"\n#include "monitor/api/schema.h"\n'
     yield 'int api_dispatch(unsigned call_number, struct api *api, struct api_call *call)\n{\n\tswitch (call_number) {'
     for _, _, op in calls(doc):
         if 'operationId' in op:
@@ -176,7 +182,7 @@ def main():
         print('\n'.join(docs(yaml.safe_load(open(sys.argv[2])))))
         return
     doc = yaml.safe_load(open(sys.argv[1]))
-    for path, lines in ((sys.argv[2], tables(doc)), (sys.argv[3], header(doc))):
+    for path, lines in zip(sys.argv[2:], (tables(doc), dispatch(doc), header(doc))):
         text = '\n'.join(lines) + '\n'
         with open(path, 'w') as dst:
             dst.write(text)

@@ -40,6 +40,7 @@ static int instance_start(struct api *api, struct api_call *call, bool paused)
 		api_free_config(cfg);
 		return -EINVAL;
 	}
+	model_warn(api->model);
 	return api_start(api, call, cfg, paused, "Start microvm error: ");
 }
 

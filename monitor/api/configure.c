@@ -160,32 +160,10 @@ static int put_device(struct api *api, struct api_call *call, const char *list)
 	return r;
 }
 
-static bool has_other_root(const struct api *api, const char *id)
-{
-	json_t *dev;
-	size_t i;
-
-	json_array_foreach(json_object_get(api->model, MODEL_DRIVES), i, dev)
-	{
-		const char *have = json_string_value(json_object_get(dev, "drive_id"));
-
-		if (have && strcmp(have, id) &&
-		    json_is_true(json_object_get(dev, "is_root_device")))
-			return true;
-	}
-	return false;
-}
-
 int api_put_guest_drive_by_id(struct api *api, struct api_call *call)
 {
 	bool ro = json_is_true(json_object_get(call->body, "is_read_only"));
 
-	if (json_is_true(json_object_get(call->body, "is_root_device")) &&
-	    has_other_root(api, call->id)) {
-		fault_set(&call->fault, "bad_value",
-			  "Drive config error: A root block device already exists!");
-		return fault_field(&call->fault, "is_root_device");
-	}
 	if (api_take_fd(call, call->body) ||
 	    try_file(call, call->body, "path_on_host", ro ? O_RDONLY : O_RDWR,
 		     "Drive config error: Unable to create the virtio block device"))
@@ -225,22 +203,15 @@ int api_delete_guest_network_interface_by_id(struct api *api, struct api_call *c
 
 int api_apply_logger(struct api_call *call, const json_t *logger)
 {
-	static const char levels[][8] = {"Off", "Error", "Warn"}; /* above: all */
-	const char *level = json_string_value(json_object_get(logger, "level"));
-	const char *path = json_string_value(json_object_get(logger, "log_path"));
-	int to = LOG_ALL;
+	const struct log_config l = model_logger(logger);
+	int r = log_open(l.path);
 
-	for (int i = 0; level && i < LOG_ALL; i++)
-		if (!strncmp(level, levels[i], strlen(levels[i])))
-			to = i;
-	int r = log_open(path);
 	if (r) {
 		fault_set(&call->fault, "host_error", "Logger error: %.200s: %s (os error %d)",
-			  path, strerror(-r), -r);
+			  l.path, strerror(-r), -r);
 		return fault_field(&call->fault, "log_path");
 	}
-	log_form(to, json_is_true(json_object_get(logger, "show_level")),
-		 !path || json_is_true(json_object_get(logger, "show_log_origin")));
+	log_form((enum log_level)l.level, l.show_level, !l.path || l.show_origin);
 	return 0;
 }
 

@@ -35,8 +35,7 @@ int api_describe_instance(struct api *api, struct api_call *call)
 int api_get_version(struct api *api, struct api_call *call)
 {
 	(void)api;
-	return api_answer_json(call, json_pack("{s:s, s:s}", "firecracker_version", FIRECRACKER_API,
-					       "mayfly_version", MAYFLY_VERSION));
+	return api_answer_json(call, json_pack("{s:s}", "firecracker_version", FIRECRACKER_API));
 }
 
 int api_get_machine_configuration(struct api *api, struct api_call *call)

@@ -11,6 +11,7 @@
 
 #include "api_tables.h"
 #include "lib/buf.h"
+#include "lib/log.h"
 #include "monitor/api/schema.h"
 #include "monitor/config_json.h"
 
@@ -199,20 +200,81 @@ static int decode(const json_t *own, unsigned schema, struct vm_config *cfg,
 	return -EINVAL;
 }
 
+/* Two roots: which one would the guest mount? */
+static int judge_roots(const json_t *model, bool whole, struct api_fault *fault)
+{
+	bool seen = false;
+	char at[40];
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(model, MODEL_DRIVES), i, v)
+	{
+		bool root = json_is_true(json_object_get(v, "is_root_device"));
+
+		if (root && seen) {
+			fault_set(fault, "bad_value",
+				  "Drive config error: A root block device already exists!");
+			fault->field[0] = '\0';
+			fault_field(fault, "is_root_device");
+			snprintf(at, sizeof at, MODEL_DRIVES "[%zu]", i);
+			return whole ? fault_field(fault, at) : -EINVAL;
+		}
+		seen |= root;
+	}
+	return 0;
+}
+
+/* Which drive of the model became block[n]? add_drive() puts the root device first. */
+static size_t drive_of(const json_t *model, size_t n)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(model, MODEL_DRIVES), i, v)
+	{
+		if (!json_is_true(json_object_get(v, "is_root_device")))
+			continue;
+		return n == 0 ? i : n <= i ? n - 1 : n;
+	}
+	return n;
+}
+
+/* The device before the property that is to blame: "drives[1].path_on_host". */
+static void blame_device(const json_t *model, struct api_fault *fault)
+{
+	size_t n;
+	char at[40];
+
+	if (sscanf(fault->text, "block[%zu]", &n) == 1)
+		snprintf(at, sizeof at, MODEL_DRIVES "[%zu]", drive_of(model, n));
+	else if (sscanf(fault->text, "net[%zu]", &n) == 1)
+		snprintf(at, sizeof at, MODEL_NETS "[%zu]", n);
+	else
+		return;
+	fault_field(fault, at);
+}
+
 int model_config(const json_t *model, struct vm_config *cfg, bool whole, struct api_fault *fault)
 {
 	struct config_err err;
-	json_t *own = translated(model);
+	json_t *own;
 
+	if (judge_roots(model, whole, fault))
+		return -EINVAL;
+	own = translated(model);
 	if (!own)
 		return fault_set(fault, "host_error", "There is no memory left.");
 	int r = decode(own, 0, cfg, fault);
 	json_decref(own);
+	if (r && whole)
+		blame_device(model, fault);
 	if (r)
 		return r;
 	if (whole && !cfg->kernel)
 		return fault_set(fault, "no_kernel",
-				 "Cannot start microvm without kernel configuration.");
+				 "Start microvm error: Cannot start microvm without kernel "
+				 "configuration.");
 	if (!cfg->kernel)
 		cfg->kernel = "/";
 	r = config_check(cfg, &err);
@@ -236,6 +298,33 @@ int model_overlay(const json_t *v, unsigned schema, struct vm_config *cfg, const
 		    : decode(own, schema, cfg, fault);
 	json_decref(own);
 	return r;
+}
+
+struct log_config model_logger(const json_t *logger)
+{
+	static const char levels[][8] = {"Off", "Error", "Warn"}; /* above: all */
+	const char *level = json_string_value(json_object_get(logger, "level"));
+	struct log_config l = {
+		.given = true,
+		.path = json_string_value(json_object_get(logger, "log_path")),
+		.level = LOG_ALL,
+		.show_level = json_is_true(json_object_get(logger, "show_level")),
+		.show_origin = json_is_true(json_object_get(logger, "show_log_origin")),
+	};
+
+	for (int i = 0; level && i < LOG_ALL; i++)
+		if (!strncmp(level, levels[i], strlen(levels[i])))
+			l.level = i;
+	return l;
+}
+
+void model_warn(const json_t *model)
+{
+	const json_t *machine = json_object_get(model, "machine-config");
+	json_int_t n = json_integer_value(json_object_get(machine, "vcpu_count"));
+
+	if (n > 1)
+		log_warn("machine-config.vcpu_count: there is one vCPU, not %d", (int)n);
 }
 
 /* --- from one --- */
@@ -330,7 +419,8 @@ json_t *model_export(const json_t *model)
 			  "None", "huge_pages", "None");
 	int bad = !out || (machine && json_object_update(defaults, machine));
 
-	bad |= json_object_set_new(out, "machine-config", defaults);
+	bad |= json_object_set_new(defaults, "vcpu_count", json_integer(1)) |
+	       json_object_set_new(out, "machine-config", defaults);
 	json_object_del(json_object_get(out, "boot-source"), MODEL_FD);
 	without_fds(json_object_get(out, MODEL_DRIVES));
 	without_fds(json_object_get(out, MODEL_NETS));

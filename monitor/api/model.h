@@ -39,6 +39,11 @@ int model_config(const json_t *model, struct vm_config *cfg, bool whole, struct 
 int model_overlay(const json_t *v, unsigned schema, struct vm_config *cfg, const char *dev_list,
 		  const char *id, struct api_fault *fault);
 
+/* What a Logger says; its path is that of the object. */
+struct log_config model_logger(const json_t *logger);
+/* Warn of what is taken and not done: once a start. */
+void model_warn(const json_t *model);
+
 /* The other way: what docs/config.md's JSON says, as a model. NULL: out of memory, or not JSON. */
 json_t *model_of_config(const char *text);
 /* A copy for the world: with defaults, without descriptors. */

@@ -11,7 +11,7 @@
 
 #include "lib/buf.h"
 
-#define BODY_ERROR "An error occurred when deserializing the json body of a request: "
+#define BODY_ERROR SCHEMA_BODY_ERROR
 #define LIST_TEXT  300
 
 static const char *kind_of(const json_t *v)
@@ -45,14 +45,23 @@ static const char *type_name(unsigned type)
 
 static int judge_object(unsigned id, json_t *v, struct api_fault *fault);
 
-/* "`a`, `b`" of a list. */
+/* One more of n names, as serde lists them: "`a`", "`a` or `b`", "one of `a`, `b`, `c`". */
+static void list_name(struct buf *b, unsigned i, unsigned n, const char *name)
+{
+	if (i == 0 && n > 2)
+		buf_printf(b, "one of ");
+	else if (i)
+		buf_printf(b, n > 2 ? ", " : " or ");
+	buf_printf(b, "`%s`", name);
+}
+
 static const char *list_text(uint16_t list, char text[LIST_TEXT])
 {
 	struct buf b;
 
 	buf_init(&b, text, LIST_TEXT);
-	for (uint16_t i = 1; i <= schema_lists[list]; i++)
-		buf_printf(&b, "%s`%s`", i > 1 ? ", " : "", schema_text + schema_lists[list + i]);
+	for (uint16_t i = 0; i < schema_lists[list]; i++)
+		list_name(&b, i, schema_lists[list], schema_text + schema_lists[list + 1 + i]);
 	return text;
 }
 
@@ -66,8 +75,21 @@ static bool in_list(uint16_t list, const char *s)
 
 static int wrong_type(const json_t *v, unsigned type, struct api_fault *fault)
 {
-	return fault_set(fault, "wrong_type", BODY_ERROR "invalid type: %s, expected %s.",
-			 kind_of(v), type_name(type));
+	char text[80];
+	struct buf b;
+
+	buf_init(&b, text, sizeof text);
+	buf_printf(&b, "%s", kind_of(v));
+	if (json_is_string(v))
+		buf_printf(&b, " \"%.40s\"", json_string_value(v));
+	else if (json_is_integer(v))
+		buf_printf(&b, " `%" JSON_INTEGER_FORMAT "`", json_integer_value(v));
+	else if (json_is_real(v))
+		buf_printf(&b, " `%g`", json_real_value(v));
+	else if (json_is_boolean(v))
+		buf_printf(&b, " `%s`", json_is_true(v) ? "true" : "false");
+	return fault_set(fault, "wrong_type", BODY_ERROR "invalid type: %s, expected %s.", text,
+			 type_name(type));
 }
 
 static bool has_type(const json_t *v, unsigned type)
@@ -97,7 +119,7 @@ static int judge_string(const struct schema_field *f, const json_t *v, struct ap
 		return fault_set(fault, "bad_value", BODY_ERROR "a NUL in a string.");
 	if (f->values && !in_list(f->values, s))
 		return fault_set(fault, "out_of_range",
-				 BODY_ERROR "unknown variant `%.40s`, expected one of %s.", s,
+				 BODY_ERROR "unknown variant `%.40s`, expected %s.", s,
 				 list_text(f->values, text));
 	return 0;
 }
@@ -166,7 +188,9 @@ static int judge_value(const struct schema_field *f, json_t *v, struct api_fault
 		r = judge_string(f, v, fault);
 	else if (!r && f->type == SCHEMA_INTEGER)
 		r = judge_integer(f, v, fault);
-	if (!r && f->only)
+	/* An empty list of what is not here asks for nothing. */
+	bool nothing = json_is_array(v) && !json_array_size(v);
+	if (!r && f->only && !nothing)
 		r = judge_only(f, v, fault);
 	else if (!r && f->type == SCHEMA_ARRAY)
 		r = judge_array(f, v, fault);
@@ -182,9 +206,8 @@ static int unknown_field(const struct schema *s, const char *key, struct api_fau
 
 	buf_init(&b, text, sizeof text);
 	for (unsigned i = 0; i < s->nfields; i++)
-		buf_printf(&b, "%s`%s`", i ? ", " : "",
-			   schema_str(schema_fields[s->first + i].name));
-	fault_set(fault, "unknown_field", BODY_ERROR "unknown field `%.60s`, expected one of %s.",
+		list_name(&b, i, s->nfields, schema_str(schema_fields[s->first + i].name));
+	fault_set(fault, "unknown_field", BODY_ERROR "unknown field `%.60s`, expected %s.",
 		  key, text);
 	return fault_field(fault, key);
 }

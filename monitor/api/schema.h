@@ -47,6 +47,9 @@ static inline const char *schema_str(uint16_t at)
 	return at ? schema_text + at : NULL;
 }
 
+/* Firecracker's words before what is wrong with the form of a body. */
+#define SCHEMA_BODY_ERROR "An error occurred when deserializing the json body of a request: "
+
 /*
  * Does v fit? 0, or -EINVAL and *fault in Firecracker's words, with code and the path of the field.
  * null stands for "not given" where the field is not required, and is removed.

@@ -9,11 +9,11 @@ fuzz_symbols_SRCS = tests/fuzz/fuzz_symbols.c monitor/symbols.c
 
 FUZZERS += fuzz_opts
 fuzz_opts_SRCS = tests/fuzz/fuzz_opts.c monitor/opts.c $(CONFIG_SRCS)
-fuzz_opts_LIBS = $(CONFIG_LIBS)
+fuzz_opts_LIBS = -I$(O)/gen $(CONFIG_LIBS)
 
 FUZZERS += fuzz_config
 fuzz_config_SRCS = tests/fuzz/fuzz_config.c $(CONFIG_SRCS)
-fuzz_config_LIBS = $(CONFIG_LIBS)
+fuzz_config_LIBS = -I$(O)/gen $(CONFIG_LIBS)
 
 FUZZERS += fuzz_virtq
 fuzz_virtq_SRCS = tests/fuzz/fuzz_virtq.c tests/fuzz/guest.c $(VIRTQ_SRCS) lib/log.c
@@ -36,9 +36,9 @@ fuzz_http_request_SRCS = tests/fuzz/fuzz_http_request.c $(HTTP_SRCS)
 fuzz_http_request_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp
 
 FUZZERS += fuzz_api
-fuzz_api_SRCS = tests/fuzz/fuzz_api.c tests/unit/api_stub.c $(API_SRCS) $(sort $(HTTP_SRCS) $(CONFIG_SRCS))
+fuzz_api_SRCS = tests/fuzz/fuzz_api.c tests/unit/api_stub.c $(sort $(API_SRCS) $(HTTP_SRCS) $(CONFIG_SRCS))
 fuzz_api_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp -I$(O)/gen -Dopen=fuzz_open $(CONFIG_LIBS)
-$(O)/fuzz/fuzz_api: $(API_GEN).h
+$(O)/fuzz/fuzz_api $(O)/fuzz/fuzz_config $(O)/fuzz/fuzz_opts: $(API_GEN).h
 
 FUZZERS += fuzz_filter_file
 fuzz_filter_file_SRCS = tests/fuzz/fuzz_filter_file.c lib/errtext.c lib/filter.c lib/filter_file.c

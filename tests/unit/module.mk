@@ -7,7 +7,8 @@ UNIT_TESTS += test_mmio
 test_mmio_SRCS = tests/unit/test_mmio.c tests/unit/guest.c $(VIRTQ_SRCS) lib/log.c
 
 CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c monitor/config_print.c monitor/config_snapshot.c \
-              monitor/config_value.c monitor/serve/listen.c monitor/snapshot/config.c $(SNAP_READ_SRCS) lib/buf.c lib/kv.c lib/near.c lib/num.c
+              monitor/config_value.c monitor/serve/listen.c monitor/snapshot/config.c $(SNAP_READ_SRCS) $(API_MODEL_SRCS) \
+              lib/buf.c lib/kv.c lib/log.c lib/near.c lib/num.c
 CONFIG_LIBS = -ljansson -lsodium
 
 UNIT_TESTS += test_num
@@ -76,7 +77,7 @@ test_serve_SRCS = tests/unit/test_serve.c monitor/serve/conn.c monitor/serve/lis
 
 UNIT_TESTS += test_api
 test_api_SRCS = tests/unit/test_api.c tests/unit/api_stub.c monitor/api/client.c monitor/api/events.c monitor/api/server.c \
-                $(API_SRCS) $(sort $(HTTP_SRCS) $(CONFIG_SRCS) lib/log.c)
+                $(sort $(API_SRCS) $(HTTP_SRCS) $(CONFIG_SRCS))
 test_api_LIBS = $(CONFIG_LIBS)
 
 UNIT_TESTS += test_seccomp_policy
