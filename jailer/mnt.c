@@ -138,7 +138,7 @@ static int make_parents(int root, const char *path, const char **ret_last)
 /* A place to mount a file or a directory on. A descriptor of it or -errno. */
 static int make_place(int root, const char *path, bool is_dir)
 {
-	const char *last;
+	const char *last = path;
 	int dir = make_parents(root, path, &last);
 
 	if (dir < 0)
@@ -178,7 +178,7 @@ static int borrow_device(int dev, const char *path, const char *name)
 
 static int make_device(const struct jail_plan *p, int root, int i, const char *path)
 {
-	const char *last;
+	const char *last = path;
 	int dir = make_parents(root, path, &last);
 
 	if (dir < 0)

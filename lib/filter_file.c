@@ -154,7 +154,7 @@ int filter_file_parse(struct filter_file *ret_f, const void *data, size_t len, s
 	if (len > FILTER_FILE_MAX)
 		return errtext_set(err, -EINVAL, "longer than %u bytes", FILTER_FILE_MAX);
 	if (!get(&c, &head, sizeof head) ||
-	    memcmp(head.magic, FILTER_FILE_MAGIC, sizeof head.magic))
+	    memcmp(head.magic, FILTER_FILE_MAGIC, sizeof head.magic) != 0)
 		return errtext_set(err, -EINVAL,
 				   "no compiled policy: make it by 'mayfly-seccomp compile'");
 	if (head.npolicies == 0 || head.npolicies > FILTER_FILE_POLICIES)

@@ -88,7 +88,7 @@ static bool match(const char *pattern, const char *path, size_t n, struct api_ca
 	if (!pattern[fixed])
 		return n == fixed && !memcmp(pattern, path, n);
 	/* "/drives" and "/drives/" have an empty id, which its judge refuses. */
-	if (n + 1 < fixed || memcmp(pattern, path, n < fixed ? n : fixed))
+	if (n + 1 < fixed || memcmp(pattern, path, n < fixed ? n : fixed) != 0)
 		return false;
 	if (n <= fixed) {
 		call->id[0] = '\0';

@@ -186,7 +186,7 @@ static int do_patch_drive(struct vm *vm, void *arg)
 	int r = 0;
 
 	for (unsigned i = 0; i < vm->cfg->nblk; i++) {
-		if (strcmp(vm->cfg->blk[i].id, p->id))
+		if (strcmp(vm->cfg->blk[i].id, p->id) != 0)
 			continue;
 		if (p->path)
 			r = vblk_swap(vm->slot[i].dev, p->path, p->err, p->errlen);
@@ -216,7 +216,7 @@ static int do_patch_net(struct vm *vm, void *arg)
 	struct token_bucket t[4];
 
 	for (unsigned i = 0; i < vm->cfg->nnet; i++) {
-		if (strcmp(vm->cfg->net[i].id, p->id))
+		if (strcmp(vm->cfg->net[i].id, p->id) != 0)
 			continue;
 		vnet_set_limits(vm->slot[vm->cfg->nblk + i].dev, bucket(&p->a->bandwidth, &t[0]),
 				bucket(&p->a->ops, &t[1]), bucket(&p->b->bandwidth, &t[2]),
