@@ -180,7 +180,7 @@ class Setting:
                 host, guest = word.removeprefix("fwd=").split(":")
                 argv.append(f"--fwd=tcp:127.0.0.1:{host}:{guest}")
             argv.append("--run")
-        argv += [f"{self.build}/bin/mayfly-jailer", "--id", self.case.name, "--uid", str(self.uid), "--gid", str(self.uid)]
+        argv += [f"{self.build}/bin/mayfly-jailer", "--id", f"{self.case.name}-{os.getpid()}", "--uid", str(self.uid), "--gid", str(self.uid)]
         argv += ["--exec-file", f"{self.build}/bin/mayfly-monitor", "--chroot-base-dir", f"{self.work}.jail"]
         argv += ["--bind", f"{self.env['IMAGE']}:{self.env['IMAGE']}:ro", "--bind", f"{self.work}:{self.work}"]
         if self.case.net[:1] == ["user"]:

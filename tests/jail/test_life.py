@@ -117,13 +117,20 @@ def behind(w):
     ok(r.returncode == 2 and b"/no/such" in r.stderr and not w.left("life"), "--daemonize tells of a failure", r.stderr)
 
 
+def open_files(pid):
+    """What the descriptors of a process are, some of which it may be closing right now."""
+    return [os.path.realpath(f"/proc/{pid}/fd/{f}").rpartition("/")[2] for f in os.listdir(f"/proc/{pid}/fd")]
+
+
 def handed_over(w):
     a, b = os.pipe()
     p = w.start(w.argv("life", "--fd", f"x={b}", args=["term"]), pass_fds=(b,))
     os.close(b)
-    mine = [os.readlink(f"/proc/{p.pid}/fd/{f}") for f in os.listdir(f"/proc/{p.pid}/fd")]
     theirs = os.listdir(f"/proc/{child_of(p.pid)}/fd")
     pipe = f"pipe:[{os.fstat(a).st_ino}]"
+    end = time.monotonic() + DEADLINE
+    while pipe in (mine := open_files(p.pid)) and time.monotonic() < end:
+        time.sleep(0.005)  # the program may run before the jailer is back
     ok(pipe not in mine and sorted(theirs, key=int) == ["0", "1", "2", str(b)], "only the program holds a descriptor handed over",
        f"jailer {mine}, program {theirs}")
     os.kill(child_of(p.pid), signal.SIGKILL)
