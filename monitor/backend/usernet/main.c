@@ -169,10 +169,15 @@ static int bind_ports(struct net *n, const struct usernet_args *a, char *err, si
 			continue;
 		e = errno ? errno : EADDRINUSE;
 		inet_ntop(AF_INET, &f->host, host, sizeof host);
-		snprintf(err, errlen,
-			 "%d --net id=%s: port %u on %s %s: choose another with fwd=PORT:%u", e,
-			 a->id, f->host_port, host, e == EADDRINUSE ? "is in use" : strerror(e),
-			 f->guest_port);
+		const char *why = e == EADDRINUSE ? "is in use" : strerror(e);
+		if (a->run)
+			snprintf(err, errlen, "%d --fwd: port %u on %s %s: choose another", e,
+				 f->host_port, host, why);
+		else
+			snprintf(err, errlen,
+				 "%d --net id=%s: port %u on %s %s: choose another with "
+				 "fwd=PORT:%u",
+				 e, a->id, f->host_port, host, why, f->guest_port);
 		return -e;
 	}
 	return 0;
