@@ -17,6 +17,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import qemu  # noqa: E402
+
 MEM = "16M"
 MAC = "02:00:00:00:00:02"
 READY_TIMEOUT = 300  # only so that a guest that hangs ends the run
@@ -63,10 +66,7 @@ class Bench:
 
     def qemu(self, image, *devices, cmdline=""):
         """The same image with the same devices on QEMU's smallest machine, as fast as its options make it."""
-        argv = ["qemu-system-x86_64", "-M", "microvm,x-option-roms=off,rtc=on,acpi=off", "-accel", "kvm", "-cpu", "host"]
-        argv += ["-m", MEM, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]
-        argv += ["-device", "isa-debug-exit,iobase=0x501,iosize=2", "-global", "virtio-mmio.force-legacy=false"]
-        return argv + ["-kernel", image, "-append", cmdline, *devices]
+        return qemu.machine("kvm", image, MEM, cmdline) + [*devices]
 
     def wanted(self, *names):
         return any(fnmatch.fnmatch(n, p) for n in names for p in self.patterns)

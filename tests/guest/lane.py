@@ -5,6 +5,10 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
+
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import qemu  # noqa: E402
 
 MAC = "02:00:00:00:00:02"
 HOST_IP, GUEST_IP = "10.77.0.1", "10.77.0.2"
@@ -196,11 +200,7 @@ class Setting:
 
     def qemu_argv(self):
         case, accel = self.case, "tcg" if self.lane == "tcg" else "kvm"
-        argv = ["qemu-system-x86_64", "-M", "microvm,x-option-roms=off,rtc=on,acpi=off", "-accel", accel]
-        argv += ["-cpu", "max" if accel == "tcg" else "host", "-m", case.mem, "-nodefaults", "-no-user-config"]
-        argv += ["-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", self.env["IMAGE"]]
-        argv += ["-append", self.guest_cmdline(), "-device", "isa-debug-exit,iobase=0x501,iosize=2"]
-        argv += ["-global", "virtio-mmio.force-legacy=false"]
+        argv = qemu.machine(accel, self.env["IMAGE"], case.mem, self.guest_cmdline())
         for d in case.disks:
             ro = ",readonly=on" if d.ro else ""
             argv += ["-drive", f"if=none,id={d.id},format=raw,file={self.env['DISK_' + d.id]}{ro}"]
@@ -214,9 +214,9 @@ class Setting:
         return argv
 
     def write_boot(self):
-        qemu = is_qemu(self.lane)
-        command = shlex.join(self.qemu_argv() if qemu else self.jail_argv() if self.jailed else self.monitor_argv())
-        text = (QEMU_WRAPPER if qemu else MONITOR_WRAPPER).format(command=command, work=self.work)
+        foreign = is_qemu(self.lane)
+        command = shlex.join(self.qemu_argv() if foreign else self.jail_argv() if self.jailed else self.monitor_argv())
+        text = (QEMU_WRAPPER if foreign else MONITOR_WRAPPER).format(command=command, work=self.work)
         with open(self.env["BOOT"], "w", encoding="utf-8") as f:
             f.write("#!/bin/sh\n" + text)
         os.chmod(self.env["BOOT"], 0o755)

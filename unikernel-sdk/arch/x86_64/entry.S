@@ -27,8 +27,16 @@ uk__native_entry:
 	call	uk__native_start
 	ud2
 
-/* Foreign: a scratch area right behind the image holds 6 pages of tables and a stack until foreign.c is done. */
+/* Foreign: a scratch area right behind the image holds four tables and a stack until foreign.c is done: GiB 0, where
+ * the image and the VMM's parameters are, and of GiB 3 the two large pages of the I/O APICs and the local APIC.
+ * No more, since PVM emulates ring 0 at about an instruction a microsecond. */
 #define SCRATCH_STACK (10 * 4096)
+#define PML4 0
+#define PDPT 4096
+#define PD3  8192
+#define PD0  12288
+#define PDE_IOAPIC (PD3 + ((0xfec00000 - 0xc0000000) >> 21) * 8)
+#define PDE_LAPIC  (PD3 + ((0xfee00000 - 0xc0000000) >> 21) * 8)
 
 	.section .text.uk__pvh, "ax", @progbits
 	.code32
@@ -38,26 +46,24 @@ uk__native_entry:
 	cld
 	mov	%esp, %edi
 	xor	%eax, %eax
-	mov	$(6 * 4096 / 4), %ecx
+	mov	$(PD0 / 4), %ecx
 	rep stosl
-	lea	4096(%esp), %eax	/* PML4[0] -> PDPT */
-	or	$3, %eax
-	mov	%eax, (%esp)
-	mov	$4, %ecx		/* PDPT[0..3] -> four PDs */
-	lea	4096(%esp), %edi
-	lea	8192(%esp), %eax
-	or	$3, %eax
+	lea	PDPT + 3(%esp), %eax
+	mov	%eax, PML4(%esp)
+	lea	PD0 + 3(%esp), %eax
+	mov	%eax, PDPT(%esp)
+	lea	PD3 + 3(%esp), %eax
+	mov	%eax, PDPT + 24(%esp)
+	movl	$0xfec00083, PDE_IOAPIC(%esp)
+	movl	$0xfee00083, PDE_LAPIC(%esp)
+	mov	$0x83, %eax		/* EDI is at PD0: 512 entries of 2 MiB */
+	xor	%edx, %edx
 1:	mov	%eax, (%edi)
-	add	$8, %edi
-	add	$4096, %eax
-	loop	1b
-	lea	8192(%esp), %edi	/* 2048 entries of 2 MiB */
-	mov	$0x83, %eax
-	mov	$2048, %ecx
-1:	mov	%eax, (%edi)
+	mov	%edx, 4(%edi)
 	add	$8, %edi
 	add	$0x200000, %eax
-	loop	1b
+	cmp	$0x40000000, %eax
+	jb	1b
 	mov	%cr4, %eax
 	or	$0x20, %eax		/* PAE */
 	mov	%eax, %cr4
@@ -108,27 +114,23 @@ uk__linux_entry:
 	push	%rsi
 	lea	uk__image_end(%rip), %rdi
 	xor	%eax, %eax
-	mov	$(6 * 4096 / 8), %ecx
+	mov	$(PD0 / 8), %ecx
 	rep stosq
-	lea	uk__image_end(%rip), %rdi
-	lea	4096(%rdi), %rax
-	or	$3, %rax
-	mov	%rax, (%rdi)
-	mov	$4, %ecx
-	add	$4096, %rdi
-	lea	4096(%rdi), %rax
-	or	$3, %rax
-1:	mov	%rax, (%rdi)
-	add	$8, %rdi
-	add	$4096, %rax
-	loop	1b
-	lea	uk__image_end+8192(%rip), %rdi
-	mov	$0x83, %eax
-	mov	$2048, %ecx
+	lea	uk__image_end(%rip), %rdx
+	lea	PDPT + 3(%rdx), %rax
+	mov	%rax, PML4(%rdx)
+	lea	PD0 + 3(%rdx), %rax
+	mov	%rax, PDPT(%rdx)
+	lea	PD3 + 3(%rdx), %rax
+	mov	%rax, PDPT + 24(%rdx)
+	movl	$0xfec00083, PDE_IOAPIC(%rdx)
+	movl	$0xfee00083, PDE_LAPIC(%rdx)
+	mov	$0x83, %eax		/* RDI is at PD0 */
 1:	mov	%rax, (%rdi)
 	add	$8, %rdi
 	add	$0x200000, %rax
-	loop	1b
+	cmp	$0x40000000, %rax
+	jb	1b
 	mov	$0xc0000080, %ecx
 	rdmsr
 	or	$0x900, %eax
@@ -147,7 +149,7 @@ uk__linux_entry:
 1:	xor	%esi, %esi		/* Linux */
 	jmp	foreign
 
-/* void uk__foreign_drop(struct uk_boot *boot, uint64_t rsp, uint64_t cr3, uint64_t rflags): to ring 3, for ever. */
+/* void uk__foreign_drop(struct uk_boot *boot, uint64_t rsp, uint64_t cr3): to ring 3, for ever. */
 	.globl uk__foreign_drop
 	.hidden uk__foreign_drop
 	.type uk__foreign_drop, @function
@@ -157,7 +159,7 @@ uk__foreign_drop:
 	and	$-16, %rax
 	push	$0x2b
 	push	%rax
-	push	%rcx
+	push	$2
 	push	$0x33
 	lea	1f(%rip), %rax
 	push	%rax

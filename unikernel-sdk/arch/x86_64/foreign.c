@@ -16,7 +16,7 @@
 extern const Elf64_Ehdr uk__image_start[];
 extern char uk__image_end[], uk__stub_vectors[], uk__stub_end[];
 _Noreturn void uk__foreign_boot(uint64_t params, uint32_t is_pvh);
-_Noreturn void uk__foreign_drop(struct uk_boot *boot, uint64_t rsp, uint64_t cr3, uint64_t rflags);
+_Noreturn void uk__foreign_drop(struct uk_boot *boot, uint64_t rsp, uint64_t cr3);
 
 struct start_info {
 	uint32_t magic, version, flags, nr_modules;
@@ -155,8 +155,25 @@ static unsigned find_devices(const char *cmdline, struct foreign_dev *dev, unsig
 /* --- address space
  * ---------------------------------------------------------------------------------------- */
 
+/* Whole pages. By eights: PVM emulates ring 0, and counts each step of a REP as an instruction. */
+static void zero(uint64_t at, uint64_t len)
+{
+	len /= 8;
+	__asm__ volatile("rep stosq" : "+D"(at), "+c"(len) : "a"(0) : "memory");
+}
+
+/* Table pages are zeroed only as far as the next range can need them: one PDPT, a PD for each GiB
+ * that it touches, and page tables for its two ends. */
 static void map(struct uk_pt *pt, uint64_t va, uint64_t len, uint64_t flags)
 {
+	static uint64_t zeroed = UK_GPA_PT + UK_PAGE;
+	uint64_t need = pt->next + (5 + (len >> 30)) * UK_PAGE;
+
+	need = need < pt->end ? need : pt->end;
+	if (zeroed < need) {
+		zero(zeroed, need - zeroed);
+		zeroed = need;
+	}
 	if (len && uk_pt_map(pt, va, va, len, flags))
 		give_up("out of page tables");
 }
@@ -183,11 +200,6 @@ static void map_image(struct uk_pt *pt)
 	}
 }
 
-static void zero(uint64_t at, uint64_t len)
-{
-	__asm__ volatile("rep stosb" : "+D"(at), "+c"(len) : "a"(0) : "memory");
-}
-
 _Noreturn void uk__foreign_boot(uint64_t params, uint32_t is_pvh)
 {
 	/* In the scratch area, above tables and stack; the low pages may hold the parameters until
@@ -209,7 +221,7 @@ _Noreturn void uk__foreign_boot(uint64_t params, uint32_t is_pvh)
 	copy[n] = 0;
 	unsigned ndevs = find_devices(copy, devs, UK_MAX_DEVS);
 
-	zero(UK_GPA_BOOT, UK_GPA_STACK - UK_GPA_BOOT);
+	zero(UK_GPA_BOOT, UK_GPA_PT + UK_PAGE - UK_GPA_BOOT); /* and the PML4 */
 	uk_sys_build((void *)(uint64_t)UK_GPA_SYS, (uint64_t)uk__stub_vectors, 16);
 	uk_pt_init(&pt, 0, UK_GPA_PT, UK_VA_MMIO);
 
@@ -258,6 +270,5 @@ _Noreturn void uk__foreign_boot(uint64_t params, uint32_t is_pvh)
 	for (unsigned i = 0; i < ndevs; i++)
 		uk__foreign_route(devs[i].irq, UK_VEC_DEV0 + i);
 	uk__foreign_clock(boot);
-	uk__foreign_drop(boot, boot->stack_top, pt.root,
-			 0x3002); /* IOPL 3: serial and exit ports */
+	uk__foreign_drop(boot, boot->stack_top, pt.root);
 }

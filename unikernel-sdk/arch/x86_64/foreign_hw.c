@@ -166,14 +166,47 @@ void uk__foreign_route(uint32_t gsi, uint32_t vector)
 	w32(io + 0x10, vector);
 }
 
-/* TSC Hz: the hypervisor's leaf, else counted against 10 ms of the APIC timer, which KVM and QEMU
- * run at 1 GHz. */
+/* What KVM writes where MSR_KVM_SYSTEM_TIME_NEW points: Documentation/virt/kvm/x86/msr.rst. */
+struct pvclock {
+	uint32_t version, pad0;
+	uint64_t tsc_timestamp, system_time;
+	uint32_t tsc_to_system_mul;
+	int8_t tsc_shift;
+	uint8_t flags, pad[2];
+};
+
+/* TSC Hz from KVM's clock page, 0 without one. */
+static uint64_t kvmclock_rate(void)
+{
+	static struct pvclock clock __attribute__((aligned(64)));
+	const volatile struct pvclock *c = &clock;
+	struct cpuid kvm = cpuid(0x40000000, 0);
+
+	if (kvm.b != 0x4b4d564b || kvm.c != 0x564b4d56 || kvm.d != 0x4d || kvm.a < 0x40000001 ||
+	    !(cpuid(0x40000001, 0).a & 8))
+		return 0;
+	wrmsr(0x4b564d01, (uint64_t)c | 1);
+	uint32_t mul = c->version ? c->tsc_to_system_mul : 0;
+	int shift = c->tsc_shift;
+
+	wrmsr(0x4b564d01, 0);
+	if (!mul || shift < -31 || shift > 31)
+		return 0;
+	uint64_t hz = (UINT64_C(1000000000) << 32) / mul;
+	return shift < 0 ? hz << -shift : hz >> shift;
+}
+
+/* TSC Hz: what the hypervisor says, else counted against 10 ms of the APIC timer, which KVM and
+ * QEMU run at 1 GHz. */
 static uint64_t tsc_rate(const struct uk_boot *boot)
 {
 	int x2 = !!(boot->flags & UK_BOOT_X2APIC);
 
 	if (cpuid(0x40000000, 0).a >= 0x40000010 && cpuid(0x40000010, 0).a)
 		return cpuid(0x40000010, 0).a * UINT64_C(1000);
+	uint64_t hz = kvmclock_rate();
+	if (hz)
+		return hz;
 	if (x2) {
 		wrmsr(0x832, 0x10000 | UK_VEC_TIMER);
 		wrmsr(0x838, UINT32_MAX);

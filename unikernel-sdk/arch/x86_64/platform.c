@@ -18,8 +18,10 @@
 struct uk_boot *uk__boot;
 struct uk_shared *uk__shared;
 extern uint32_t uk__stub_mode, uk__stub_crashed;
-extern uint64_t uk__stub_timer, uk__stub_rflags;
+extern uint64_t uk__stub_timer;
 void uk__stub_idle(void);
+void uk__stub_out(uint8_t v, uint16_t port);
+uint8_t uk__stub_in(uint16_t port);
 _Noreturn void uk__native_start(struct uk_boot *boot);
 _Noreturn void uk__crash(struct uk_fault *fault);
 
@@ -33,19 +35,6 @@ static bool foreign(void)
 	return uk__boot->flags & UK_BOOT_FOREIGN;
 }
 
-static void outb(uint16_t port, uint8_t v)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static uint8_t inb(uint16_t port)
-{
-	uint8_t v;
-
-	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
 /* First C code, on the main stack, by every way in. */
 _Noreturn void uk__native_start(struct uk_boot *boot)
 {
@@ -53,7 +42,6 @@ _Noreturn void uk__native_start(struct uk_boot *boot)
 	uk__shared = (struct uk_shared *)boot->shared;
 	uk__mark(UK_MARK_ENTRY);
 	uk__stub_mode = boot->flags;
-	uk__stub_rflags = foreign() ? 0x3002 : 2;
 	uk__start();
 }
 
@@ -78,9 +66,9 @@ void uk__mark(enum uk_mark mark)
 static void serial_write(const uint8_t *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		while (!(inb(0x3fd) & 0x20))
+		while (!(uk__stub_in(0x3fd) & 0x20))
 			;
-		outb(0x3f8, p[i]);
+		uk__stub_out(p[i], 0x3f8);
 	}
 }
 
@@ -178,8 +166,8 @@ _Noreturn void uk__platform_exit(int status)
 {
 	if (!foreign())
 		uk__mmio_w32(uk__boot->ctl + UK_CTL_EXIT, (uint32_t)status & 0xff);
-	outb(0x501, (uint8_t)status); /* QEMU isa-debug-exit: leaves with status * 2 + 1 */
-	outb(0x64, 0xfe);	      /* i8042 reset: Firecracker */
+	uk__stub_out((uint8_t)status, 0x501); /* QEMU isa-debug-exit: leaves with status * 2 + 1 */
+	uk__stub_out(0xfe, 0x64);	      /* i8042 reset: Firecracker */
 	uk__stub_crashed = 1;	      /* QEMU -no-reboot without either: a triple fault ends it */
 	__builtin_trap();
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * stub.S: everything that runs in ring 0 once the guest is up: exception entry, interrupt entry, HLT.
+ * stub.S: everything that runs in ring 0 once the guest is up: exception entry, interrupt entry, HLT, and the ports
+ * of a foreign VMM: IOPL 3 would open them to ring 3, but not on PVM, which runs ring 3 natively and has no say there.
  * General registers only (no x87, SSE, AVX: PVM emulates ring 0 and the application owns that state). Page
  * aligned and mapped supervisor-only. It serves one vCPU on one stack (TSS.RSP0 = UK_GPA_KSTACK + 4096).
  *
  *   HLT from ring 3 at uk__stub_hlt  -> #GP -> arm the timer, STI;HLT unless something is pending, step over
+ *   IN, OUT at uk__stub_inb, uk__stub_outb -> #GP -> done here, step over
  *   any interrupt                    -> pending = 1, EOI, IRETQ
  *   any other exception              -> copy the frame to uk__stub_fault, IRETQ to uk__crash in ring 3
  *   an exception during uk__crash    -> triple fault, which every VMM reports
@@ -58,13 +60,28 @@ gp:	/* error code, RIP, CS, RFLAGS, RSP, SS */
 	push	%rax
 	lea	uk__stub_hlt(%rip), %rax
 	cmp	%rax, 16(%rsp)
-	pop	%rax
 	je	idle
+	lea	uk__stub_outb(%rip), %rax
+	cmp	%rax, 16(%rsp)
+	je	port_out
+	lea	uk__stub_inb(%rip), %rax
+	cmp	%rax, 16(%rsp)
+	pop	%rax
+	je	port_in
 	push	$13
 	jmp	fault
 
-idle:
-	push	%rax
+port_out:
+	pop	%rax
+	out	%al, %dx
+	jmp	step
+port_in:
+	in	%dx, %al
+step:	incq	8(%rsp)		/* past an instruction of one byte, IN, OUT or HLT */
+	add	$8, %rsp
+	iretq
+
+idle:	/* RAX is pushed */
 	push	%rcx
 	push	%rdx
 	mov	uk__stub_timer(%rip), %rax
@@ -94,9 +111,7 @@ idle:
 	pop	%rdx
 	pop	%rcx
 	pop	%rax
-	incq	8(%rsp)		/* past the one-byte HLT */
-	add	$8, %rsp
-	iretq
+	jmp	step
 
 fault:
 	push	%rax
@@ -127,10 +142,9 @@ fault:
 	lea	uk__stub_fault(%rip), %rdi
 	lea	uk__crash_stack_top(%rip), %rax
 	lea	uk__crash(%rip), %rcx
-	mov	uk__stub_rflags(%rip), %rdx
 	push	$UK_SEL_USS
 	push	%rax
-	push	%rdx
+	push	$2		/* RFLAGS: nothing set */
 	push	$UK_SEL_UCS
 	push	%rcx
 	xor	%ebp, %ebp
@@ -148,12 +162,11 @@ uk__stub_end:
 /* Words that ring 3 and the stub share. */
 	.section .bss.uk_stub, "aw", @nobits
 	.balign 64
-	.globl uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_rflags, uk__stub_fault, uk__stub_crashed
-	.hidden uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_rflags, uk__stub_fault, uk__stub_crashed
+	.globl uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_fault, uk__stub_crashed
+	.hidden uk__stub_pending, uk__stub_mode, uk__stub_timer, uk__stub_fault, uk__stub_crashed
 uk__stub_pending: .long 0	/* an interrupt came since the last idle */
 uk__stub_mode:	.long 0		/* uk_boot.flags */
 uk__stub_timer:	.quad 0		/* TSC deadline or 1 GHz ticks; 0 = leave the timer alone */
-uk__stub_rflags: .quad 0	/* of ring 3: 2, or 0x3002 where it uses ports */
 uk__stub_crashed: .quad 0	/* the next exception is the last: triple fault */
 uk__stub_fault:	.skip 8 * UK_FAULT_WORDS
 
@@ -163,13 +176,28 @@ uk__stub_fault:	.skip 8 * UK_FAULT_WORDS
 uk__crash_stack: .skip 4096
 uk__crash_stack_top:
 
-/* The one HLT of ring 3. */
+/* The one HLT, the one OUT and the one IN of ring 3.
+ * void uk__stub_idle(void); void uk__stub_out(uint8_t v, uint16_t port); uint8_t uk__stub_in(uint16_t port); */
 	.section .text.uk__stub_idle, "ax", @progbits
-	.globl uk__stub_idle
-	.hidden uk__stub_idle
+	.globl uk__stub_idle, uk__stub_out, uk__stub_in
+	.hidden uk__stub_idle, uk__stub_out, uk__stub_in
 	.type uk__stub_idle, @function
+	.type uk__stub_out, @function
+	.type uk__stub_in, @function
 uk__stub_idle:
 uk__stub_hlt:
 	hlt
+	ret
+uk__stub_out:
+	mov	%edi, %eax
+	mov	%esi, %edx
+uk__stub_outb:
+	out	%al, %dx
+	ret
+uk__stub_in:
+	mov	%edi, %edx
+	xor	%eax, %eax
+uk__stub_inb:
+	in	%dx, %al
 	ret
 	.section .note.GNU-stack, "", @progbits
