@@ -10,11 +10,13 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/handed.h"
@@ -24,6 +26,8 @@
 #define SECTOR		 512u
 #define BOUNCE_SIZE	 65536u
 #define BOUNCE_MAX_ALIGN 4096u
+#define LOCK_WAIT_MS	 500
+#define LOCK_TRIES	 100
 
 /* Never written: all of it is the kernel's zero page. */
 static uint8_t zeroes[BOUNCE_SIZE] __attribute__((aligned(4096)));
@@ -46,17 +50,33 @@ static int explain_open(const struct blk_config *cfg, int e, char *err, size_t e
 	return -e;
 }
 
+/* 0 or -errno. A VM that has ended a moment ago may still hold its lock: the kernel takes an
+ * io_uring and the file it was made for apart behind the process' back. So "taken" is believed
+ * after half a second. */
+static int take_lock(int fd, struct flock *fl)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_WAIT_MS * 1000000L / LOCK_TRIES};
+	int e = 0;
+
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (fcntl(fd, F_OFD_SETLK, fl) == 0)
+			return 0;
+		e = errno;
+		if (e != EAGAIN && e != EACCES)
+			break;
+		ppoll(NULL, 0, &pause, NULL);
+	}
+	return -e;
+}
+
 /* An open-file-description lock: it goes away with our descriptor, however we end. */
 static int lock_file(int fd, const struct blk_config *cfg, char *err, size_t errlen)
 {
 	struct flock fl = {.l_type = cfg->ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
-
-	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
-		return 0;
-	int e = errno;
+	int e = -take_lock(fd, &fl);
 
 	/* A filesystem without locks (some network ones) is not a reason to refuse the disk. */
-	if (e != EAGAIN && e != EACCES)
+	if (!e || (e != EAGAIN && e != EACCES))
 		return 0;
 	snprintf(err, errlen,
 		 "--block id=%s: %s is in use by another VM: stop that one, or attach it with ,ro "

@@ -18,6 +18,7 @@
 
 #include <liburing.h>
 
+#include "monitor/backend/uring.h"
 #include "monitor/config.h"
 #include "monitor/virtio/blk.h"
 #include "tests/unit/guest.h"
@@ -938,6 +939,29 @@ Test(blk_file, two_vms_do_not_write_one_disk)
 	cr_assert_eq(try_open(err, sizeof err), -EBUSY);
 	cfg.ro = true;
 	teardown();
+}
+
+/* The kernel takes a ring apart behind the process' back, and its file with it. */
+Test(blk_file, a_disk_is_free_once_its_vm_is_gone)
+{
+	make_disk(DISK);
+	for (unsigned i = 0; i < 20; i++) {
+		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		char err[320] = "";
+		struct buring b = {0};
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+
+		cr_assert_geq(fd, 0);
+		cr_assert_eq(fcntl(fd, F_OFD_SETLK, &fl), 0);
+		int r = buring_init(&b, 8, fd);
+		if (r == -EPERM || r == -ENOSYS)
+			cr_skip_test("no io_uring here");
+		cr_assert_eq(r, 0);
+		close(fd);
+		buring_fini(&b);
+		cr_assert_eq(try_open(err, sizeof err), 0, "round %u: %s", i, err);
+	}
+	unlink(path);
 }
 
 /* A deep batch of reads, so that io_uring is there (or refused) before and after. */

@@ -54,7 +54,7 @@ def main():
             sys.exit(f"seed {base + i}: hangs")
         out = r.stdout.decode(errors="replace")
         if r.returncode or "walked" not in out:
-            sys.exit(f"seed {base + i}: status {r.returncode}\n{out[-2000:]}")
+            sys.exit(f"seed {base + i}: status {r.returncode}\n{out[-2000:]}{r.stderr.decode(errors='replace')[-2000:]}")
         print(f"seed {base + i}:", re.search(r"walked.*", out).group(0))
 
 

@@ -100,7 +100,8 @@ def rows(port):
 
 # A user who may not open /dev/kvm, and a host that has none.
 HOSTS = [
-    ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"],
+    ["unshare", "-m", "sh", "-c", f': >{W}/kvm && chmod 600 {W}/kvm && mount --bind {W}/kvm /dev/kvm && exec "$@"', "sh"]
+    + ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"],
     ["unshare", "-m", "sh", "-c", 'mount --bind /dev/null /dev/kvm && exec "$@"', "sh"],
 ]
 
