@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# fetch-src.sh NAME VERSION DESTDIR: unpack a pinned Debian source package, Debian's patches applied, into
-# DESTDIR. Needs no root and leaves /etc/apt alone: apt runs with its own lists under build/apt, the host's
+# fetch-src.sh NAME VERSION DESTDIR [PATCH]: unpack a pinned Debian source package, Debian's patches and PATCH
+# (from inside the package, -p1) applied, into DESTDIR. Needs no root and leaves /etc/apt alone: apt runs with its own lists under build/apt, the host's
 # mirror and the host's archive keyring. A second call does nothing; calls may run in parallel. When the
 # mirror no longer has VERSION, the newest revision of the same upstream version is taken.
 # Exit 2 with one line on stderr when the source cannot be had.
@@ -14,13 +14,15 @@ die()
 	exit 2
 }
 
-[ $# -eq 3 ] || die "usage: fetch-src.sh NAME VERSION DESTDIR"
-name=$1 version=$2 dest=$3
+[ $# -eq 3 ] || [ $# -eq 4 ] || die "usage: fetch-src.sh NAME VERSION DESTDIR [PATCH]"
+name=$1 version=$2 dest=$3 patch=${4-}
 upstream=${version%-*}
 stamp=$dest/.mayfly-source
-[ "$(cat "$stamp" 2>/dev/null)" = "$name $version" ] && exit 0
-for tool in apt-get dpkg-source flock; do
-	command -v $tool >/dev/null || die "$tool is missing: apt-get install dpkg-dev util-linux"
+want="$name $version"
+[ -z "$patch" ] || want="$want $(cksum <"$patch")"
+[ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && exit 0
+for tool in apt-get dpkg-source flock patch; do
+	command -v $tool >/dev/null || die "$tool is missing: apt-get install dpkg-dev patch util-linux"
 done
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,7 +31,7 @@ mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/src" "$(dirnam
 	die "cannot create $apt"
 exec 9>"$apt/lock"
 flock 9
-[ "$(cat "$stamp" 2>/dev/null)" = "$name $version" ] && exit 0
+[ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && exit 0
 
 # The first URI among the host's sources whose path ends in $1 (debian, debian-security).
 host_uri()
@@ -95,6 +97,12 @@ tmp=$dest.tmp
 rm -rf "$tmp"
 dpkg-source --no-check -x "$apt/src/${name}_$(echo "$got" | sed 's/^[0-9]*://').dsc" "$tmp" >"$apt/log" 2>&1 ||
 	die "$name $got does not unpack (see $apt/log)"
-echo "$name $version" >"$tmp/.mayfly-source"
+if [ -n "$patch" ]; then
+	# A patch is lines; the package's may end in CR LF.
+	(cd "$tmp" && sed -n 's|^+++ b/||p' | xargs sed -i 's/\r$//') <"$patch"
+	patch -d "$tmp" -p1 -s --no-backup-if-mismatch <"$patch" >"$apt/log" 2>&1 ||
+		die "$patch does not apply to $name $got (see $apt/log)"
+fi
+echo "$want" >"$tmp/.mayfly-source"
 rm -rf "$dest"
 mv "$tmp" "$dest"

@@ -40,10 +40,11 @@ struct class
 	struct span *spans;
 };
 
-/* 1632 holds a full TCP segment with its pbuf, 5 to two pages. */
+/* 1632 holds a full TCP segment with its pbuf, 5 to two pages; the last three hold long ones of 2,
+ * 5 and 11 (tcp_long.c). */
 static struct class classes[] = {
-	{64, 1, NULL},	 {128, 1, NULL},  {256, 1, NULL},  {576, 1, NULL},
-	{1008, 1, NULL}, {1632, 2, NULL}, {2032, 1, NULL},
+	{64, 1, NULL},	 {128, 1, NULL},  {256, 1, NULL},  {576, 1, NULL},  {1008, 1, NULL},
+	{1632, 2, NULL}, {2032, 1, NULL}, {4064, 1, NULL}, {8160, 2, NULL}, {16352, 4, NULL},
 };
 #define NCLASSES  (sizeof(classes) / sizeof(classes[0]))
 #define LARGE	  0x4c415247u

@@ -1,8 +1,9 @@
-# lwIP from Debian's source and the socket layer over it. The socket layer is members of libmayfly.a that only
+# lwIP from Debian's source, with one patch of ours, and the socket layer over it. The socket layer is members of libmayfly.a that only
 # programs with sockets pull in (uk__need_net); lwIP is an archive of its own.
 LWIP_VERSION := 2.1.3+dfsg1-2
 LWIP_DIR := $(O)/src/lwip
 LWIP_STAMP := $(LWIP_DIR)/.mayfly-source
+LWIP_PATCH := unikernel-sdk/net/lwip/long-segments.patch
 LWIP_NAMES := $(O)/guest-obj/lwip/names
 LWIP_INC := -isystem $(LWIP_DIR)/src/include
 # timeouts.c is replaced by net/timers.c; dns.c, raw.c, altcp*.c, autoip.c and dhcp6.c are switched off.
@@ -16,7 +17,7 @@ LWIP_OBJS := $(LWIP_FILES:%=$(O)/guest-obj/lwip/%.o)
 LWIP_CFLAGS = $(filter-out -W%,$(GUEST_CFLAGS)) -O2 -w $(LWIP_INC) -Iunikernel-sdk/net/lwip
 
 NET_SRCS := $(addprefix unikernel-sdk/net/,net.c config.c rebind.c netif.c rx.c tx.c timers.c mem.c addr.c sock.c msg.c \
-              sockopt.c ifconf.c sock_tcp.c tcp_io.c sock_udp.c mcast.c icmp.c unix.c) unikernel-sdk/drivers/net.c
+              sockopt.c ifconf.c sock_tcp.c tcp_io.c tcp_long.c sock_udp.c mcast.c icmp.c unix.c) unikernel-sdk/drivers/net.c
 GUEST_SRCS += $(NET_SRCS)
 $(foreach s,$(NET_SRCS),$(eval $(s)_GCFLAGS = -O2 $(LWIP_INC) -Iunikernel-sdk/net/lwip --include=$(LWIP_NAMES).h))
 
@@ -24,9 +25,9 @@ LWIP_LIB := $(O)/sdk/lib/liblwip.a
 LWIP_RAW := $(O)/guest-obj/lwip/raw.a
 ALL += $(LWIP_LIB)
 
-$(LWIP_STAMP): scripts/fetch-src.sh
+$(LWIP_STAMP): scripts/fetch-src.sh $(LWIP_PATCH)
 	$(call say,FETCH,lwip $(LWIP_VERSION))
-	$(Q)scripts/fetch-src.sh lwip $(LWIP_VERSION) $(LWIP_DIR)
+	$(Q)scripts/fetch-src.sh lwip $(LWIP_VERSION) $(LWIP_DIR) $(LWIP_PATCH)
 	@touch $@
 # The sources appear with the stamp, hence no prerequisite of their own.
 $(O)/guest-obj/lwip/%.o: $(LWIP_STAMP) $(wildcard unikernel-sdk/net/lwip/*.h unikernel-sdk/net/lwip/arch/*.h) \

@@ -2,9 +2,9 @@
  *
  * tx.c: packets on their way to the device, without a copy: a request refers to lwIP's pbufs and
  * holds references until the device has sent them; lwIP does not touch a segment that is so held.
- * Consecutive TCP segments of one flow are merged into one request, which the device cuts up again
- * (HOST_TSO): lwIP keeps its segments of one MSS each for retransmission and never knows. Runs on
- * the one vCPU.
+ * Consecutive TCP segments of one flow, long ones (tcp_long.c) or of one MSS, are merged into one
+ * request, which the device cuts up again (HOST_TSO): lwIP keeps its segments for retransmission
+ * and never knows. Runs on the one vCPU.
  */
 #include "net/netif.h"
 
@@ -22,7 +22,7 @@
 struct seg {
 	uint8_t *ip, *tcp;	  /* tcp NULL: not a TCP segment */
 	uint16_t ip_len, hdr_len; /* IP header; all headers with Ethernet's */
-	uint16_t payload;
+	uint16_t payload, unit;	  /* bytes; and what they are to be cut into */
 	bool v6;
 	uint8_t flags;
 	uint32_t seq;
@@ -76,6 +76,7 @@ static struct seg parse(const struct pbuf *p)
 	s.tcp = ip + s.ip_len;
 	s.hdr_len = (uint16_t)(ETH_HDR + s.ip_len + (s.tcp[12] >> 4) * 4);
 	s.payload = (uint16_t)(p->tot_len - s.hdr_len);
+	s.unit = p->gso_size ? p->gso_size : s.payload;
 	s.flags = s.tcp[13];
 	s.seq = be32(s.tcp + 4);
 	return s;
@@ -113,7 +114,10 @@ static bool may_follow(const struct uk_txreq *r, const struct seg *s, unsigned n
 
 	if (r->closed || r->n >= MERGE_MAX || r->ndesc + ndesc > limit || !s->tcp)
 		return false;
-	if (s->payload == 0 || s->payload > first->payload || (s->flags & ~TCP_PSH) != TCP_ACK)
+	if (s->payload == 0 || s->unit > first->unit || (s->flags & ~TCP_PSH) != TCP_ACK)
+		return false;
+	/* A long one that would be cut elsewhere. */
+	if (s->payload > s->unit && s->unit != first->unit)
 		return false;
 	if (first->hdr_len + r->payload + s->payload > 0xffff)
 		return false;
@@ -174,7 +178,7 @@ static void offload_gso(struct uk_txreq *r)
 	uint32_t ip_total = s->hdr_len - ETH_HDR + r->payload;
 
 	r->hdr.gso_type = s->v6 ? UK_HDR_GSO_TCPV6 : UK_HDR_GSO_TCPV4;
-	r->hdr.gso_size = s->payload;
+	r->hdr.gso_size = s->unit;
 	r->hdr.hdr_len = s->hdr_len;
 	if (s->v6) {
 		put16(s->ip + 4, (uint16_t)(ip_total - s->ip_len));
@@ -194,7 +198,7 @@ static void close_req(struct uk_nif *nif)
 	if (!r)
 		return;
 	nif->cur = NULL;
-	if (r->n > 1)
+	if (r->payload > r->first.unit)
 		offload_gso(r);
 	if (r->first.tcp)
 		offload_csum(r);
@@ -267,7 +271,7 @@ static bool merge(struct uk_nif *nif, struct pbuf *p, const struct seg *s, unsig
 	r->payload += s->payload;
 	if (s->flags & TCP_PSH)
 		r->first.tcp[13] |= TCP_PSH;
-	r->closed = (s->flags & TCP_PSH) || s->payload < r->first.payload;
+	r->closed = (s->flags & TCP_PSH) || s->payload % r->first.unit;
 	return true;
 }
 
@@ -284,7 +288,7 @@ static bool start(struct uk_nif *nif, struct pbuf *p, const struct seg *s, unsig
 	memset(&r->hdr, 0, sizeof(r->hdr));
 	r->first = *s;
 	r->payload = s->payload;
-	r->closed = !may_lead(nif, s);
+	r->closed = !may_lead(nif, s) || s->payload % s->unit;
 	r->n = 0;
 	r->ndesc = 1;
 	nif->sg[0] = (struct uk_sg){.p = &r->hdr, .len = UK_NIC_HDR};
@@ -306,11 +310,18 @@ err_t uk__nif_output(struct netif *netif, struct pbuf *p)
 		flat = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
 		if (!flat)
 			return ERR_MEM;
+		flat->gso_size = p->gso_size;
 		p = flat;
 		clen = 1;
 	}
 	if (nif->nic.csum)
 		s = parse(p);
+	if (p->gso_size && (!s.tcp || !(s.v6 ? nif->nic.tso6 : nif->nic.tso4))) {
+		/* Cut for another interface than the route now leads to: lwIP cuts it again. */
+		if (flat)
+			pbuf_free(flat);
+		return ERR_IF;
+	}
 	ok = merge(nif, p, &s, clen) || start(nif, p, &s, clen);
 	if (flat)
 		pbuf_free(flat);

@@ -3,9 +3,11 @@
 """Drives the net-echo guest from outside: 1000 requests by curl on one connection, a 64 MiB body compared by
 checksum, both families, TCP and UDP echo with large datagrams, 64 connections at once. Ends the guest by UDP."""
 
+import ctypes
 import hashlib
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -37,6 +39,41 @@ def fetch(host, size):
         while block := p.stdout.read(1 << 20):
             got.update(block)
     return p.returncode == 0 and got.hexdigest() == sha_of_body(size)
+
+
+def lossy_filter():
+    """For the client's socket: of what arrives one packet in 16 is lost and another one loses its end, and so is
+    acknowledged in the middle (the kernel cuts a segment to what a socket's filter returns). Packets are as large as
+    the guest hands them to the device."""
+    rnd, keep = 0xFFFFF000 + 56, 0xFFFFFFFF  # SKF_AD_RANDOM
+    code = (
+        (0x20, 0, 0, rnd),         # A = random
+        (0x54, 0, 0, 15),          # A &= 15
+        (0x15, 2, 0, 0),           # 0: none of it
+        (0x15, 2, 0, 1),           # 1: the first 5000 bytes
+        (0x06, 0, 0, keep),
+        (0x06, 0, 0, 0),
+        (0x06, 0, 0, 5000),
+    )
+    return b"".join(struct.pack("HBBI", *c) for c in code)
+
+
+def fetch_hard(host, size, rcvbuf=0, lossy=False):
+    """A body through a narrow window, read in bits, or over a link that loses packets."""
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    if rcvbuf:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    s.settimeout(3 * TIMEOUT)
+    s.connect((host, 8080))
+    if lossy:
+        code = ctypes.create_string_buffer(lossy_filter())
+        s.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(code)))
+    s.sendall(f"GET /{size} HTTP/1.1\r\n\r\n".encode())
+    got = bytearray()
+    while len(got) - (got.find(b"\r\n\r\n") + 4) < size and (block := s.recv(rcvbuf or 1 << 18)):
+        got += block
+    s.close()
+    return hashlib.sha256(got.partition(b"\r\n\r\n")[2]).hexdigest() == sha_of_body(size)
 
 
 def many_requests(host, n):
@@ -166,6 +203,9 @@ def main():
         size = (8 if small else 64) << 20
         check(f"a body of {size >> 20} MiB", fetch(HOSTS[0], size))
         check("a body of 3 MB by IPv6", fetch(HOSTS[1], 3000000))
+        for host in HOSTS:
+            check(f"{host}: a body through a window of 2 KiB", fetch_hard(host, 300000, rcvbuf=1024))
+            check(f"{host}: a body over a link that loses", fetch_hard(host, 1 << 20, lossy=True))
         with udp(HOSTS[0]) as s:
             s.send(b"QUIT")
             check("the last words arrive", s.recv(16) == b"QUIT")

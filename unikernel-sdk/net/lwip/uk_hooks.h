@@ -29,6 +29,14 @@ struct netif *uk__net_route4(const ip4_addr_t *src, const ip4_addr_t *dest);
 const ip6_addr_t *uk__net_gw6(struct netif *netif, const ip6_addr_t *dest);
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) uk__net_gw6(netif, dest)
 
+/* How long the next segment shall be of `left` bytes to send: whole MSS, or one less; and whether
+ * an interface cuts up longer ones. */
+struct tcp_pcb;
+u16_t uk__tcp_long_seg(const struct tcp_pcb *pcb, u16_t left);
+int uk__nif_long_segs(const struct netif *netif, const ip_addr_t *dest);
+#define LWIP_HOOK_TCP_LONG_SEG(pcb, left)	   uk__tcp_long_seg(pcb, left)
+#define LWIP_HOOK_NETIF_LONG_SEGS(netif, dest) uk__nif_long_segs(netif, dest)
+
 /* See every packet first: ICMP errors become socket errors. 0 = go on. */
 int uk__net_ip4_input(struct pbuf *p, struct netif *inp);
 int uk__net_ip6_input(struct pbuf *p, struct netif *inp);
