@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * confine.c: see confine.h. Main thread, but for confine_install().
+ * confine.c: see confine.h. Main thread, but for confine_enter().
  */
 #include "monitor/confine.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "lib/filter_file.h"
 #include "lib/log.h"
+#include "monitor/api/events.h"
 #include "monitor/opts.h"
 #include "monitor/seccomp/policies.h"
 #include "monitor/serve/serve.h"
@@ -18,9 +20,25 @@
 #include "monitor/vm.h"
 
 static enum filter_mode confine_mode; /* FILTER_OFF until confine_setup() */
-static bool confine_is_narrow;
-static struct confine_prog main_prog; /* of the main thread, first the wide one */
+static bool confine_is_narrow, confine_exec;
 static const struct filter_file *confine_file;
+
+struct prog {
+	struct sock_filter insns[FILTER_INSNS];
+	int n; /* 0: nothing to install */
+};
+static struct prog main_prog; /* of the main thread, first the wide one */
+
+/* No page of it is there until it is used. */
+static struct {
+	bool expected;
+	bool given; /* its filter, or none */
+	bool gone;  /* the VM will not run */
+	sem_t go;   /* given or gone */
+	sem_t done;
+	int result; /* of installing it */
+	struct prog prog;
+} threads[CONFINE_THREADS];
 
 /* --- what is there --- */
 
@@ -41,6 +59,38 @@ static void use_host(struct confine *c, const struct vm *vm)
 	}
 	if (vm->report.rollup >= 0)
 		confine_use(c, "rollup", "rollup", vm->report.rollup, NULL);
+}
+
+/* Threads that act on the VM from outside, and what they may be asked for. */
+static void use_control(struct confine *c, const struct vm *vm)
+{
+	bool api = vm->control, fork = api || vm->cfg->fork.n;
+
+	if (!api && !vm->keeper)
+		return;
+	confine_use(c, "control", NULL);
+	if (vm->cfg->save.path || vm->cfg->fork.n)
+		confine_use(c, "control-freeze", NULL);
+	if (vm->events)
+		confine_use(c, "events", "events", events_fd(vm->events), NULL);
+	if (api)
+		confine_use(c, "api", NULL);
+	if (api || vm->cfg->save.path || fork)
+		confine_use(c, "save", "vcpu", vm->vcpu, "vm", vm->fd, NULL);
+	if (api || vm->cfg->save.path || vm->wset)
+		confine_use(c, "files", NULL);
+	if (vm->cfg->track_dirty)
+		confine_use(c, "dirty", "vm", vm->fd, NULL);
+	if (api)
+		confine_use(c, "rewind", "vcpu", vm->vcpu, "vm", vm->fd, NULL);
+	if (api && vm->cfg->nblk)
+		confine_use(c, "patch", NULL);
+	if (fork) {
+		confine_use(c, "fork", NULL);
+		confine_use(c, "fork-narrow", NULL);
+	}
+	if (fork && confine_exec)
+		confine_use(c, "fork-exec", NULL);
 }
 
 /* IDLE_HLT: the I/O thread's doorbells and the interrupts that both threads raise. */
@@ -71,6 +121,7 @@ static void collect(struct confine *c, const struct vm *vm)
 	c->full = false;
 	use_host(c, vm);
 	use_events(c, vm);
+	use_control(c, vm);
 	for (unsigned i = 0; i < vm->nslots; i++) {
 		if (i < vm->cfg->nblk)
 			vblk_confine(vm->slot[i].dev, c);
@@ -83,7 +134,8 @@ static void collect(struct confine *c, const struct vm *vm)
 
 static const struct filter_policy *find_policy(const char *name)
 {
-	static const struct filter_policy *const built_in[] = {&filter_vcpu, &filter_io};
+	static const struct filter_policy *const built_in[] = {
+		&filter_vcpu, &filter_io, &filter_api, &filter_lazy};
 	const struct filter_policy *p = confine_file ? filter_file_find(confine_file, name) : NULL;
 
 	for (size_t i = 0; !p && i < sizeof built_in / sizeof built_in[0]; i++)
@@ -142,47 +194,144 @@ int confine_setup(const struct opts_early *early, struct errtext *err)
 	return 0;
 }
 
-/*
- * A VM that an API manages can be saved, copied by fork() and given other disks while it runs; one
- * that is restored may have memory of which pages come late, or write down which it used. They keep
- * the wide filter.
- */
-static bool stays_wide(const struct vm *vm)
+static int link_to(const struct confine *c, const char *policy, struct prog *prog,
+		   struct errtext *err)
 {
-	return vm->control || vm->cfg->save.path || vm->cfg->fork.n || vm->lazy || vm->wset;
-}
-
-int confine_link(struct vm *vm, const char *policy, struct confine_prog *ret_prog,
-		 struct errtext *err)
-{
-	struct confine c;
-
-	ret_prog->n = 0;
-	if (!confine_on() || stays_wide(vm))
-		return 0;
-	collect(&c, vm);
-	int r = c.full ? -E2BIG
-		       : filter_link(find_policy(policy), c.uses, c.n, confine_mode,
-				     ret_prog->insns);
+	int r = c->full ? -E2BIG
+			: filter_link(find_policy(policy), c->uses, c->n, confine_mode,
+				      prog->insns);
 	if (r < 0)
 		return errtext_set(err, r, "seccomp: policy '%s' does not fit this VM: %s", policy,
 				   r == -ENOENT ? "it wants a descriptor that there is none of"
 						: strerror(-r));
-	ret_prog->n = r;
+	prog->n = r;
 	return 0;
 }
 
-int confine_install(const struct confine_prog *prog)
+static int install(const struct prog *prog)
 {
 	return prog->n ? filter_install(prog->insns, (size_t)prog->n) : 0;
 }
 
+static int fail(int r, struct errtext *err)
+{
+	return errtext_set(err, r, "seccomp: %s", strerror(-r));
+}
+
+/* --- other threads --- */
+
+static const char *const policy_of[CONFINE_THREADS] = {
+	[CONFINE_IO] = "io", [CONFINE_API] = "api", [CONFINE_KEEPER] = "api", [CONFINE_LAZY] = "lazy"};
+
+static void wait_for(sem_t *sem)
+{
+	while (sem_wait(sem) < 0)
+		; /* a signal */
+}
+
+void confine_expect(enum confine_thread who)
+{
+	if (!confine_on())
+		return;
+	threads[who].expected = true;
+	threads[who].given = threads[who].gone = false;
+	sem_init(&threads[who].go, 0, 0);
+	sem_init(&threads[who].done, 0, 0);
+}
+
+bool confine_enter(enum confine_thread who)
+{
+	if (!confine_on() || !threads[who].expected)
+		return true;
+	wait_for(&threads[who].go);
+	if (threads[who].gone)
+		return false;
+	threads[who].result = install(&threads[who].prog);
+	sem_post(&threads[who].done);
+	return threads[who].result == 0;
+}
+
+static void give(enum confine_thread who)
+{
+	threads[who].given = true;
+	sem_post(&threads[who].go);
+}
+
+int confine_early(enum confine_thread who, const struct confine *c, struct errtext *err)
+{
+	if (!confine_on())
+		return 0;
+	int r = link_to(c, policy_of[who], &threads[who].prog, err);
+	if (r < 0)
+		return r;
+	give(who);
+	wait_for(&threads[who].done);
+	threads[who].expected = false;
+	return threads[who].result < 0 ? fail(threads[who].result, err) : 0;
+}
+
+void confine_abandon(void)
+{
+	for (unsigned i = 0; confine_on() && i < CONFINE_THREADS; i++)
+		if (threads[i].expected && !threads[i].given) {
+			threads[i].gone = true;
+			give(i);
+		}
+}
+
+/* Each thread loads its own at the same time. */
+static int give_all(const struct confine *c, struct errtext *err)
+{
+	for (unsigned i = 0; i < CONFINE_THREADS; i++) {
+		if (!threads[i].expected || threads[i].given)
+			continue;
+		int r = link_to(c, policy_of[i], &threads[i].prog, err);
+		if (r < 0)
+			return r;
+		give(i);
+	}
+	return 0;
+}
+
+static int wait_for_all(struct errtext *err)
+{
+	for (unsigned i = 0; i < CONFINE_THREADS; i++) {
+		if (!threads[i].expected)
+			continue;
+		wait_for(&threads[i].done);
+		if (threads[i].result < 0)
+			return fail(threads[i].result, err);
+	}
+	return 0;
+}
+
 int confine_vcpu(struct vm *vm, struct errtext *err)
 {
-	int r = confine_link(vm, "vcpu", &main_prog, err);
+	static struct confine c;
 
-	if (r == 0)
-		r = confine_install(&main_prog);
-	confine_is_narrow = r == 0 && main_prog.n;
-	return r < 0 && !err->text[0] ? errtext_set(err, r, "seccomp: %s", strerror(-r)) : r;
+	if (!confine_on())
+		return 0;
+	for (unsigned i = 0; i < vm->cfg->nnet; i++)
+		confine_exec |= vm->cfg->net[i].backend == NET_USER;
+	collect(&c, vm);
+	int r = link_to(&c, "vcpu", &main_prog, err);
+	r = r < 0 ? r : give_all(&c, err);
+	if (r < 0)
+		return r;
+	r = install(&main_prog);
+	if (r < 0)
+		return fail(r, err);
+	confine_is_narrow = true;
+	return wait_for_all(err);
+}
+
+void confine_copy(void)
+{
+	confine_is_narrow = false;
+	memset(threads, 0, sizeof threads);
+}
+
+bool confine_may_exec(void)
+{
+	return !confine_on() || confine_exec;
 }

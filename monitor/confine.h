@@ -3,8 +3,8 @@
  * confine.h: the monitor's seccomp filters at run time. Two steps: a wide one from main()'s first
  * lines, the same for every VM; before the guest's first instruction a narrow one per thread, made
  * of the policy's blocks for what this VM has, with its descriptors (lib/filter.h). What the narrow
- * filters allow is all that the process can do from then on: it cannot open, connect, start or end
- * anything in an orderly way, so it ends by _exit().
+ * filters allow is all that the process can do from then on; the vCPU thread cannot open, connect,
+ * start or end anything in an orderly way, so it ends by _exit().
  */
 #ifndef MONITOR_CONFINE_H
 #define MONITOR_CONFINE_H
@@ -17,7 +17,7 @@
 
 struct vm;
 
-#define CONFINE_USES 72
+#define CONFINE_USES 80
 
 /* What is there, in the policies' words. Devices add theirs. */
 struct confine {
@@ -35,23 +35,30 @@ struct opts_early;
 int confine_setup(const struct opts_early *early, struct errtext *err);
 /* Is anything loaded? Then nothing can be set up later. */
 bool confine_on(void);
-/* Is the narrow one loaded? Then the process ends by _exit(). */
+/* Is the narrow one of the main thread loaded? Then the process ends by _exit(). */
 bool confine_narrow(void);
+
 /*
- * Main thread, right before vm_run()'s loop: the narrow filter of this thread, which is the vCPU's.
- * Others have theirs by then (confine_thread). 0 or -errno with a text.
+ * The other threads. Whoever makes one says before that it will be there; the thread itself says
+ * that it is there before it does anything else, and waits for its filter until the VM runs.
+ */
+enum confine_thread { CONFINE_IO, CONFINE_API, CONFINE_KEEPER, CONFINE_LAZY, CONFINE_THREADS };
+void confine_expect(enum confine_thread who);
+/* The thread: false when it is to end, since the VM will not run. */
+bool confine_enter(enum confine_thread who);
+/* For a thread that has to work before the VM runs: its filter now, of these features alone. 0 or
+ * -errno with a text. */
+int confine_early(enum confine_thread who, const struct confine *c, struct errtext *err);
+/* The VM will not run: threads that wait go on, to their end. */
+void confine_abandon(void);
+/*
+ * Main thread, right before vm_run()'s loop: the narrow filters of all threads, this one's, which
+ * is the vCPU's, among them. 0 or -errno with a text.
  */
 int confine_vcpu(struct vm *vm, struct errtext *err);
-/*
- * The narrow filter of another thread, in two steps: linked by whoever makes the thread, installed
- * by the thread before it does anything else. policy: "io", "api".
- */
-struct confine_prog {
-	struct sock_filter insns[FILTER_INSNS];
-	int n; /* 0: nothing to install */
-};
-int confine_link(struct vm *vm, const char *policy, struct confine_prog *ret_prog,
-		 struct errtext *err);
-int confine_install(const struct confine_prog *prog);
+/* In a forked copy: it has the filter of the thread that forked, and starts anew on top of it. */
+void confine_copy(void);
+/* May a copy of this VM start programs? */
+bool confine_may_exec(void);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * control.c: see control.h. A caller puts its work into a list and kicks the vCPU thread with
- * SIGNAL_CONTROL, whose handler ends KVM_RUN and every sleep (signals.h); so no kick is lost and
- * the vCPU thread never waits for a caller. Only the list, `closed` and `done` are shared, under
- * `lock`.
+ * SIGNAL_CONTROL, whose handler ends KVM_RUN and every sleep (signals.h), so no kick is lost. The
+ * vCPU thread waits for a caller only in vm_hold(). Only the list, `closed` and what is in a work
+ * are shared, under `lock`.
  */
 #include "monitor/control.h"
 
@@ -22,6 +22,8 @@ struct work {
 	int (*fn)(struct vm *vm, void *arg);
 	void *arg;
 	int ret;
+	bool hold; /* the caller does it itself ... */
+	bool held; /* ... from now on */
 	bool done;
 };
 
@@ -30,7 +32,8 @@ struct control {
 	pthread_cond_t done;
 	struct work *first, **last;
 	bool closed;
-	bool holding; /* vm->lock, by the vCPU thread */
+	unsigned released; /* how many holds are over */
+	bool holding;	   /* vm->lock, by the vCPU thread */
 	pthread_t vcpu_thread;
 };
 
@@ -82,6 +85,19 @@ void control_fini(struct vm *vm)
 	free(c);
 }
 
+/* Until the vCPU thread has done it, or stands still for us. Lock held. */
+static int enqueue(struct control *c, struct work *w)
+{
+	if (c->closed)
+		return -ESHUTDOWN;
+	*c->last = w;
+	c->last = &w->next;
+	pthread_kill(c->vcpu_thread, SIGNAL_CONTROL);
+	while (!w->done && !w->held)
+		pthread_cond_wait(&c->done, &c->lock);
+	return w->ret;
+}
+
 int vm_control(struct vm *vm, int (*fn)(struct vm *vm, void *arg), void *arg)
 {
 	struct control *c = vm->control;
@@ -90,17 +106,39 @@ int vm_control(struct vm *vm, int (*fn)(struct vm *vm, void *arg), void *arg)
 	if (!c || pthread_equal(pthread_self(), c->vcpu_thread))
 		return fn(vm, arg);
 	pthread_mutex_lock(&c->lock);
-	if (c->closed) {
-		pthread_mutex_unlock(&c->lock);
-		return -ESHUTDOWN;
-	}
-	*c->last = &w;
-	c->last = &w.next;
-	pthread_kill(c->vcpu_thread, SIGNAL_CONTROL);
-	while (!w.done)
-		pthread_cond_wait(&c->done, &c->lock);
+	int r = enqueue(c, &w);
 	pthread_mutex_unlock(&c->lock);
-	return w.ret;
+	return r;
+}
+
+int vm_hold(struct vm *vm, int (*fn)(struct vm *vm, void *arg), void *arg)
+{
+	struct control *c = vm->control;
+	struct work w = {.hold = true};
+
+	if (!c || pthread_equal(pthread_self(), c->vcpu_thread))
+		return fn(vm, arg);
+	pthread_mutex_lock(&c->lock);
+	int r = enqueue(c, &w);
+	pthread_mutex_unlock(&c->lock);
+	if (!w.held)
+		return r;
+	r = fn(vm, arg);
+	pthread_mutex_lock(&c->lock);
+	c->released++;
+	pthread_cond_broadcast(&c->done);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+int control_stop(struct vm *vm)
+{
+	struct control *c = vm->control;
+
+	pthread_mutex_lock(&c->lock);
+	int r = c->closed ? -ESHUTDOWN : -pthread_kill(c->vcpu_thread, SIGTERM);
+	pthread_mutex_unlock(&c->lock);
+	return r;
 }
 
 static struct work *take(struct control *c)
@@ -151,6 +189,25 @@ static void release_devices(struct vm *vm)
 	}
 }
 
+/* w is on its caller's stack, and gone when the caller goes on. */
+static void carry_out(struct vm *vm, struct work *w)
+{
+	struct control *c = vm->control;
+	bool hold = w->hold;
+	int r = hold ? 0 : w->fn(vm, w->arg);
+
+	pthread_mutex_lock(&c->lock);
+	unsigned before = c->released;
+	w->ret = r;
+	w->held = vm->held = hold;
+	w->done = !hold;
+	pthread_cond_broadcast(&c->done);
+	while (hold && c->released == before)
+		pthread_cond_wait(&c->done, &c->lock);
+	vm->held = false;
+	pthread_mutex_unlock(&c->lock);
+}
+
 void control_serve(struct vm *vm)
 {
 	struct control *c = vm->control;
@@ -160,15 +217,9 @@ void control_serve(struct vm *vm)
 	for (struct work *w; (w = take(c));) {
 		hold_devices(vm);
 		settle(vm);
-		int r = w->fn(vm, w->arg);
+		carry_out(vm, w);
 		if (vm->phase == VM_PAUSED)
 			hold_devices(vm);
-
-		pthread_mutex_lock(&c->lock);
-		w->ret = r;
-		w->done = true;
-		pthread_cond_broadcast(&c->done);
-		pthread_mutex_unlock(&c->lock);
 	}
 	release_devices(vm);
 }

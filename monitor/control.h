@@ -40,10 +40,19 @@ void control_fini(struct vm *vm);
 int vm_control(struct vm *vm, int (*fn)(struct vm *vm, void *arg), void *arg)
 	__attribute__((warn_unused_result));
 
+/*
+ * The same, but fn runs on the calling thread while the vCPU thread waits between two instructions:
+ * for what the filter of the vCPU thread does not allow (open, rename, fork).
+ */
+int vm_hold(struct vm *vm, int (*fn)(struct vm *vm, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+/* Any thread: the same as SIGTERM to the process. 0 or -ESHUTDOWN. */
+int control_stop(struct vm *vm);
+
 /* Any thread; it may change right after. */
 enum vm_phase vm_phase(const struct vm *vm);
 
-/* --- for fn: vCPU thread only --- */
+/* --- for fn of vm_control() and vm_hold() only --- */
 
 /* Stop before the next instruction, and go on. Pausing a paused VM changes nothing. The guest's
  * monotonic clock stands meanwhile, its wall clock does not. */

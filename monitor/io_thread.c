@@ -21,8 +21,6 @@
 #define QUEUE_NOTIFY 0x50u
 #define IO_POLLFDS   96
 
-static struct confine_prog io_prog; /* no page until used */
-
 static void drain(int fd)
 {
 	uint64_t n;
@@ -112,11 +110,9 @@ static void *io_main(void *arg)
 	struct vm *vm = arg;
 	struct io_set set;
 
-	vm->io_confined = confine_install(&io_prog);
-	sem_post(&vm->io_ready);
-	if (vm->io_confined < 0)
-		return NULL;
-	while (__atomic_load_n(&vm->io_running, __ATOMIC_ACQUIRE)) {
+	bool runs = confine_enter(CONFINE_IO);
+
+	while (runs && __atomic_load_n(&vm->io_running, __ATOMIC_ACQUIRE)) {
 		pthread_mutex_lock(&vm->lock);
 		collect(vm, &set);
 		pthread_mutex_unlock(&vm->lock);
@@ -126,7 +122,7 @@ static void *io_main(void *arg)
 		serve(vm, &set);
 		pthread_mutex_unlock(&vm->lock);
 	}
-	sem_post(&vm->io_ready);
+	sem_post(&vm->io_ended);
 	return NULL;
 }
 
@@ -181,37 +177,24 @@ static int add_irqs(struct vm *vm, char *err, size_t errlen)
 
 static void wait_for_thread(struct vm *vm)
 {
-	while (sem_wait(&vm->io_ready) < 0)
+	while (sem_wait(&vm->io_ended) < 0)
 		; /* a signal */
 }
 
-/* The thread exists and has its filter, or neither. */
 static int start_thread(struct vm *vm, char *err, size_t errlen)
 {
-	struct errtext text;
 	sigset_t all, old;
-	int r = confine_link(vm, "io", &io_prog, &text);
 
-	if (r < 0) {
-		snprintf(err, errlen, "%s", text.text);
-		return r;
-	}
-	sem_init(&vm->io_ready, 0, 0);
+	sem_init(&vm->io_ended, 0, 0);
 	vm->io_running = true;
+	confine_expect(CONFINE_IO);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	r = pthread_create(&vm->io_thread, NULL, io_main, vm);
+	int r = pthread_create(&vm->io_thread, NULL, io_main, vm);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r == 0) {
-		wait_for_thread(vm);
-		if (vm->io_confined == 0)
-			return 0;
-		pthread_join(vm->io_thread, NULL);
-		r = -vm->io_confined;
-	}
-	vm->io_running = false;
+	vm->io_running = r == 0;
 	errno = r;
-	return vm_error(err, errlen, "I/O thread");
+	return r ? vm_error(err, errlen, "I/O thread") : 0;
 }
 
 int vm_io_start(struct vm *vm, char *err, size_t errlen)

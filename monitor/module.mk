@@ -21,6 +21,7 @@ MONITOR_SRCS += monitor/devices.c
 MONITOR_SRCS += monitor/elf.c
 MONITOR_SRCS += monitor/image.c
 MONITOR_SRCS += monitor/io_thread.c
+MONITOR_SRCS += monitor/keeper.c
 MONITOR_SRCS += monitor/main.c
 MONITOR_SRCS += monitor/metrics.c
 MONITOR_SRCS += monitor/opts.c

@@ -17,6 +17,7 @@
 #include "lib/log.h"
 #include "monitor/confine.h"
 #include "monitor/control.h"
+#include "monitor/keeper.h"
 #include "monitor/serve/serve.h"
 #include "monitor/signals.h"
 #include "monitor/snapshot/dirty.h"
@@ -242,6 +243,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, char *err, size_t errl
 	if (!r)
 		r = cfg->snap ? restore_state(vm, err, errlen) : vcpu_setup(vm, err, errlen);
 	r = r ? r : start(vm, err, errlen);
+	r = r ? r : keeper_start(vm, err, errlen);
 	if (!r && cfg->snap && vm->freeze_gpa && vm->serve)
 		serve_ready(vm);
 	return r;
@@ -263,6 +265,7 @@ static int leave_behind(struct vm *vm)
 int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *st,
 		   const struct snap_cpu *cpu, char *err, size_t errlen)
 {
+	confine_copy();
 	int r = leave_behind(vm);
 	const struct vm old = *vm;
 
@@ -297,6 +300,8 @@ static void close_fd(int *fd)
 void vm_destroy(struct vm *vm)
 {
 	signals_bind(NULL);
+	confine_abandon();
+	keeper_stop(vm);
 	vm_io_stop(vm);
 	vm_devices_destroy(vm);
 	if (vm->run)

@@ -24,6 +24,7 @@
 
 struct control;
 struct events;
+struct keeper;
 struct kvm_run;
 struct dirty;
 struct lazy;
@@ -69,14 +70,15 @@ struct vm {
 	pthread_mutex_t lock;
 	pthread_t io_thread;
 	bool io_running;
-	sem_t io_ready;	 /* the thread has its filter; later: it has ended */
-	int io_confined; /* 0, or why the thread has no filter */
-	int io_wake;	 /* eventfd: look at the poll set again */
+	sem_t io_ended;
+	int io_wake; /* eventfd: look at the poll set again */
 	int ioeventfd[UK_MAX_DEVS][8];
 
 	enum vm_phase phase;	 /* written by the vCPU thread; others ask vm_phase() */
 	struct events *events;	 /* who wants to know what happens; NULL = nobody */
 	struct control *control; /* NULL: nobody but signals acts on this VM */
+	struct keeper *keeper;	 /* NULL: none is needed */
+	bool held;		 /* another thread acts, the vCPU's waits and has settled it */
 	uint64_t paused_mono;	 /* VM_PAUSED: what its monotonic clock stands at */
 	uint64_t mono_delta;	 /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
 	uint8_t generation[16];	 /* random; which run from a snapshot this is */

@@ -7,19 +7,25 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/vec.h"
 #include "monitor/vm.h"
 
 #define CONSOLE_KEPT 1024
+#define TEXT_KEPT    (64u << 10) /* more than the longest event */
 
 struct events {
 	pthread_mutex_t lock;
 	int wake_fd;
 	uint64_t first, next; /* numbers of what is kept */
-	char *text[EVENTS_KEPT];
+	struct {
+		uint64_t at; /* in all text that ever was */
+		size_t len;
+	} event[EVENTS_KEPT];
+	uint64_t text_len; /* all that ever was */
+	char text[TEXT_KEPT];
 	char console[CONSOLE_KEPT];
 	uint64_t console_len; /* all that was ever written */
 	bool seen_first, seen_ready;
@@ -36,33 +42,53 @@ struct events *events_create(int wake_fd)
 	return ev;
 }
 
+int events_fd(const struct events *ev)
+{
+	return ev->wake_fd;
+}
+
 void events_destroy(struct events *ev)
 {
 	if (!ev)
 		return;
-	for (unsigned i = 0; i < EVENTS_KEPT; i++)
-		free(ev->text[i]);
 	pthread_mutex_destroy(&ev->lock);
 	free(ev);
 }
 
+static void ring_put(struct events *ev, const char *p, size_t n)
+{
+	size_t at = ev->text_len % TEXT_KEPT, first = n < TEXT_KEPT - at ? n : TEXT_KEPT - at;
+
+	memcpy(ev->text + at, p, first);
+	memcpy(ev->text, p + first, n - first);
+	ev->text_len += n;
+}
+
+static void ring_get(const struct events *ev, uint64_t pos, char *p, size_t n)
+{
+	size_t at = pos % TEXT_KEPT, first = n < TEXT_KEPT - at ? n : TEXT_KEPT - at;
+
+	memcpy(p, ev->text + at, first);
+	memcpy(p + first, ev->text, n - first);
+}
+
+/* No heap and no other call than the last: the vCPU thread's filter has none. */
 static void keep(struct events *ev, const struct buf *b)
 {
 	uint64_t one = 1;
-	char *text = b->cut ? NULL : strdup(b->p);
 
-	if (!text)
+	if (b->cut || b->len >= EVENT_TEXT_MAX)
 		return;
 	pthread_mutex_lock(&ev->lock);
-	char **at = &ev->text[ev->next++ % EVENTS_KEPT];
-	char *old = *at;
-	*at = text;
+	ev->event[ev->next % EVENTS_KEPT].at = ev->text_len;
+	ev->event[ev->next++ % EVENTS_KEPT].len = b->len;
+	ring_put(ev, b->p, b->len);
 	if (ev->next - ev->first > EVENTS_KEPT)
 		ev->first = ev->next - EVENTS_KEPT;
+	while (ev->text_len - ev->event[ev->first % EVENTS_KEPT].at > TEXT_KEPT)
+		ev->first++;
 	pthread_mutex_unlock(&ev->lock);
-	free(old);
-	if (write(ev->wake_fd, &one, sizeof one) < 0)
-		return; /* it has not looked at the last one yet */
+	(void)vec_put(ev->wake_fd, &one, sizeof one); /* at its limit nobody has looked yet */
 }
 
 static void begin(struct buf *b, char *mem, size_t cap, const char *name, uint64_t t_ns)
@@ -184,10 +210,9 @@ size_t events_read(struct events *ev, uint64_t *number, char text[EVENT_TEXT_MAX
 	if (*number < ev->first)
 		*number = ev->first;
 	if (*number < ev->next) {
-		const char *p = ev->text[*number % EVENTS_KEPT];
-
-		n = strlen(p);
-		memcpy(text, p, n + 1);
+		n = ev->event[*number % EVENTS_KEPT].len;
+		ring_get(ev, ev->event[*number % EVENTS_KEPT].at, text, n);
+		text[n] = '\0';
 		++*number;
 	}
 	pthread_mutex_unlock(&ev->lock);

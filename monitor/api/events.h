@@ -21,6 +21,8 @@ struct vm;
 /* wake_fd: an eventfd that is written to when there is news; borrowed. NULL: out of memory. */
 struct events *events_create(int wake_fd);
 void events_destroy(struct events *ev);
+/* What is written to. */
+int events_fd(const struct events *ev);
 
 /* t_ns: CLOCK_MONOTONIC, 0 = now. */
 void events_add(struct events *ev, const char *name, uint64_t t_ns);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/vec.h"
 #include "monitor/api/client.h"
 #include "monitor/api/events.h"
 
@@ -31,6 +33,7 @@ struct server {
 	struct events *events;
 	int listen_fd, wake_fd;
 	bool bound, running, stop;
+	sem_t ended;
 	pthread_t thread;
 	uint64_t timeout;
 	struct client client[CLIENTS];
@@ -120,12 +123,24 @@ static void serve(struct server *s, const struct poll_set *set)
 	}
 }
 
+/* No client finds us any more. */
+static void close_all(struct server *s)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (s->client[i].fd >= 0)
+			client_close(&s->client[i]);
+	if (s->bound)
+		unlink(s->cfg.path);
+	s->bound = false;
+}
+
 static void *server_main(void *arg)
 {
 	struct server *s = arg;
 	struct poll_set set;
 	uint64_t n;
 
+	s->cfg.vmm->confine(s->cfg.ctx);
 	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
 		int timeout = collect(s, &set);
 
@@ -142,6 +157,8 @@ static void *server_main(void *arg)
 	for (unsigned i = 0; i < set.n + 2; i++)
 		set.pfd[i].revents = 0;
 	serve(s, &set);
+	close_all(s);
+	sem_post(&s->ended);
 	return NULL;
 }
 
@@ -198,6 +215,7 @@ int server_start(struct server **ret, const struct server_config *cfg, struct ev
 		return fail(err, errlen, cfg->path, "no server", ENOMEM);
 	s->cfg = *cfg;
 	s->listen_fd = -1;
+	sem_init(&s->ended, 0, 0);
 	s->timeout = UINT64_C(1000000) * (cfg->timeout_ms ? cfg->timeout_ms : TIMEOUT_MS);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		s->client[i].fd = -1;
@@ -214,27 +232,28 @@ int server_start(struct server **ret, const struct server_config *cfg, struct ev
 	}
 	if (r) {
 		*ret_events = NULL;
-		server_stop(s);
+		server_stop(s, false);
 		return r;
 	}
 	*ret = s;
 	return 0;
 }
 
-void server_stop(struct server *s)
+void server_stop(struct server *s, bool leave)
 {
 	uint64_t one = 1;
 
 	if (!s)
 		return;
 	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
-	if (s->running && write(s->wake_fd, &one, sizeof one) >= 0)
+	if (s->running && vec_put(s->wake_fd, &one, sizeof one) >= 0) {
+		while (sem_wait(&s->ended) < 0)
+			; /* a signal */
+		if (leave)
+			return;
 		pthread_join(s->thread, NULL);
-	for (unsigned i = 0; i < CLIENTS; i++)
-		if (s->client[i].fd >= 0)
-			client_close(&s->client[i]);
-	if (s->bound)
-		unlink(s->cfg.path);
+	}
+	close_all(s);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
 	api_fini(&s->api);

@@ -5,6 +5,7 @@
 #ifndef MONITOR_API_SERVER_H
 #define MONITOR_API_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "monitor/api/vmm.h"
@@ -26,7 +27,8 @@ struct events;
 int server_start(struct server **ret, const struct server_config *cfg, struct events **ret_events,
 		 char *err, size_t errlen);
 /* Bring out what clients still want to read (events) as far as they do, end the thread, remove the
- * socket. The caller has seen to it that no call waits for the VM (control_ended). Accepts NULL. */
-void server_stop(struct server *s);
+ * socket. The caller has seen to it that no call waits for the VM (control_ended). Accepts NULL.
+ * leave: memory and descriptors go with the process, which is about to end. */
+void server_stop(struct server *s, bool leave);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * vm.c: what the API does to the real VM. Whatever touches it runs on the vCPU thread between two
- * KVM_RUNs (vm_control); counters and marks are read where they are. API thread.
+ * vm.c: what the API does to the real VM. Whatever touches it runs between two KVM_RUNs: on
+ * the vCPU thread when that one's filter allows it (vm_control), else here while it stands still
+ * (vm_hold); counters and marks are read where they are. API thread.
  */
 #include "monitor/vm.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +16,7 @@
 #include "monitor/api/prom.h"
 #include "monitor/api/server.h"
 #include "monitor/config_json.h"
+#include "monitor/confine.h"
 #include "monitor/snapshot/rewind.h"
 #include "monitor/snapshot/snapshot.h"
 #include "monitor/virtio/blk.h"
@@ -56,6 +57,7 @@ static int do_start(struct vm *vm, void *arg)
 		vm->cfg = NULL; /* the caller's again */
 		return r;
 	}
+	confine_expect(CONFINE_API);
 	a->front->cfg = a->cfg;
 	a->front->own_cfg = true;
 	vm->console.events = vm->events;
@@ -69,7 +71,17 @@ static int start(void *ctx, struct vm_config *cfg, bool paused, char *err, size_
 	struct front *f = ctx;
 	struct args a = {.front = f, .cfg = cfg, .flag = paused, .err = err, .errlen = errlen};
 
-	return vm_control(f->vm, do_start, &a);
+	int r = vm_control(f->vm, do_start, &a);
+	if (r == 0 && !confine_enter(CONFINE_API))
+		return -ESHUTDOWN; /* the VM says why */
+	return r;
+}
+
+/* A VM that calls make is not there yet: start() does it. */
+static void confine(void *ctx)
+{
+	if (((struct front *)ctx)->cfg)
+		(void)confine_enter(CONFINE_API); /* if it fails, the VM does not run */
 }
 
 /* What the guest has marked by now came before. */
@@ -111,19 +123,12 @@ static int resume(void *ctx, char *err, size_t errlen)
 	return vm_control(((struct front *)ctx)->vm, do_resume, NULL);
 }
 
-/* The same as SIGTERM: the guest flushes its files and exits, or is stopped after the grace. */
-static int do_stop(struct vm *vm, void *arg)
-{
-	(void)vm;
-	(void)arg;
-	return raise(SIGTERM) ? -EINVAL : 0;
-}
-
+/* The guest flushes its files and exits, or is stopped after the grace. */
 static int stop(void *ctx, char *err, size_t errlen)
 {
 	(void)err;
 	(void)errlen;
-	return vm_control(((struct front *)ctx)->vm, do_stop, NULL);
+	return control_stop(((struct front *)ctx)->vm);
 }
 
 static int do_flush(struct vm *vm, void *arg)
@@ -207,7 +212,7 @@ static int patch_drive(void *ctx, const char *id, const char *path, const struct
 {
 	struct patch_args p = {ctx, id, path, limit, NULL, err, errlen};
 
-	return vm_control(((struct front *)ctx)->vm, do_patch_drive, &p);
+	return vm_hold(((struct front *)ctx)->vm, do_patch_drive, &p);
 }
 
 static int do_patch_net(struct vm *vm, void *arg)
@@ -258,7 +263,7 @@ static int rewind_vm(void *ctx, bool mark, char *err, size_t errlen)
 {
 	struct args a = {.flag = mark, .err = err, .errlen = errlen};
 
-	return vm_control(((struct front *)ctx)->vm, do_rewind, &a);
+	return vm_hold(((struct front *)ctx)->vm, do_rewind, &a);
 }
 
 static bool watch(void *ctx)
@@ -314,7 +319,7 @@ static int snapshot(void *ctx, const char *state, const char *mem, bool diff, ch
 {
 	struct create_args a = {state, mem, diff, err, errlen};
 
-	return vm_control(((struct front *)ctx)->vm, do_snapshot, &a);
+	return vm_hold(((struct front *)ctx)->vm, do_snapshot, &a);
 }
 
 static int load_config(void *ctx, struct vm_config *cfg, const char *state, const char *mem,
@@ -368,12 +373,13 @@ static int fork_vm(void *ctx, struct vm_config *const *cfg, unsigned n, pid_t *r
 		   size_t errlen)
 {
 	struct fork_args a = {cfg, n, -1, err, errlen};
-	int r = vm_control(((struct front *)ctx)->vm, do_fork, &a);
+	int r = vm_hold(((struct front *)ctx)->vm, do_fork, &a);
 
 	return r ? r : vm_fork_wait(a.fd, n, ret_pids, err, errlen);
 }
 
 const struct api_vmm api_vmm_real = {
+	.confine = confine,
 	.phase = phase,
 	.base_config = base_config,
 	.start = start,
@@ -406,6 +412,8 @@ int front_start(struct front *f, const char *path, const char *id, const struct 
 		snprintf(err, errlen, "--api-sock %s: %s", path, strerror(-r));
 		return r;
 	}
+	if (cfg)
+		confine_expect(CONFINE_API);
 	r = server_start(&f->server, &sc, &f->vm->events, err, errlen);
 	if (!r && cfg)
 		events_add(f->vm->events, "loaded", 0);
@@ -425,7 +433,7 @@ void front_stop(struct front *f, int status)
 		    : status == 134 ? "crashed"
 				    : "exited");
 	control_ended(f->vm);
-	server_stop(f->server);
+	server_stop(f->server, confine_narrow());
 	f->server = NULL;
 	f->vm->events = NULL;
 	f->vm->console.events = NULL;

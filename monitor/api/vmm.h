@@ -25,6 +25,8 @@ struct api_limits {
 };
 
 struct api_vmm {
+	/* The API thread begins: bind it by its filter if there is a VM. */
+	void (*confine)(void *ctx);
 	enum vm_phase (*phase)(void *ctx);
 	/* Fill in cfg (zeroed) with what the command line says. */
 	int (*base_config)(void *ctx, struct vm_config *cfg, struct config_err *err);

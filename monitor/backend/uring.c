@@ -6,6 +6,7 @@
 #include "monitor/backend/uring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,6 +56,17 @@ int buring_init(struct buring *b, unsigned entries, int fd)
 	/* A forked copy of the VM has no business in this ring. */
 	io_uring_ring_dontfork(&b->ring);
 	b->up = true;
+	return 0;
+}
+
+int buring_renumber(struct buring *b, int fd)
+{
+	if (b->ring.ring_fd == fd)
+		return 0;
+	if (dup3(b->ring.ring_fd, fd, O_CLOEXEC) < 0)
+		return -errno;
+	close(b->ring.ring_fd);
+	b->ring.ring_fd = b->ring.enter_ring_fd = fd;
 	return 0;
 }
 

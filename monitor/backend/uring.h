@@ -23,6 +23,8 @@ struct buring {
  * caller sees to it. */
 int buring_init(struct buring *b, unsigned entries, int fd) __attribute__((warn_unused_result));
 /* Nothing may be in flight. Accepts a zeroed struct. */
+/* Let the ring have that descriptor, which is free. 0 or -errno. */
+int buring_renumber(struct buring *b, int fd);
 void buring_fini(struct buring *b);
 
 /* Prepare one request; tag comes back with its completion. iov is the kernel's until buring_submit

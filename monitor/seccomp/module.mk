@@ -2,6 +2,8 @@
 SECCOMP_POLICIES += monitor/seccomp/setup.policy
 SECCOMP_POLICIES += monitor/seccomp/vcpu.policy
 SECCOMP_POLICIES += monitor/seccomp/io.policy
+SECCOMP_POLICIES += monitor/seccomp/api.policy
+SECCOMP_POLICIES += monitor/seccomp/lazy.policy
 
 SECCOMP_COMPILER_SRCS += lib/errtext.c
 SECCOMP_COMPILER_SRCS += lib/filter.c

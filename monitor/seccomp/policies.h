@@ -7,6 +7,6 @@
 
 #include "lib/filter.h"
 
-extern const struct filter_policy filter_setup, filter_vcpu, filter_io;
+extern const struct filter_policy filter_setup, filter_vcpu, filter_io, filter_api, filter_lazy;
 
 #endif

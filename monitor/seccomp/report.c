@@ -28,7 +28,7 @@ static int read_log(const char *path)
 	return 0;
 }
 
-/* What the wide filter has for the narrow ones is used through them. */
+/* What a filter has for narrower ones on top of it is used through them. */
 static bool used_elsewhere(const struct policy *all, unsigned n, const struct rule *r)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -49,7 +49,7 @@ static unsigned report_policy(const struct policy *all, unsigned count, const st
 		const char *feature = p->sections[r->section].feature;
 		uint64_t n = used[policy_rule_id(p, i)];
 
-		if (!n && strcmp(feature, "narrow") == 0)
+		if (!n && (strcmp(feature, "narrow") == 0 || strcmp(feature, "fork-narrow") == 0))
 			n = used_elsewhere(all, count, r);
 		printf("%s %10llu  %s:%u %s [%s]\n", n ? "ok  " : "FAIL", (unsigned long long)n,
 		       path, r->line, r->call, feature);

@@ -39,8 +39,9 @@ static void on_exit_event(pid_t tid)
 	struct user_regs_struct r;
 	unsigned long status;
 
+	/* The others of its process end the same way, but what they were called for is undone. */
 	if (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &status) == 0 && (status & 0x7f) == SIGSYS &&
-	    ptrace(PTRACE_GETREGS, tid, NULL, &r) == 0)
+	    ptrace(PTRACE_GETREGS, tid, NULL, &r) == 0 && r.rax == r.orig_rax)
 		dprintf(denied, "thread %d: call %lld (%#llx, %#llx, %#llx, %#llx, %#llx, %#llx)\n",
 			tid, (long long)r.orig_rax, r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9);
 }

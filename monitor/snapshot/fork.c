@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "monitor/confine.h"
 #include "monitor/signals.h"
 #include "monitor/snapshot/cpu.h"
 #include "monitor/snapshot/lazy.h"
@@ -79,6 +81,10 @@ static void be_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state 
 {
 	char err[256];
 
+	sigset_t none;
+
+	sigemptyset(&none); /* the thread that forked leaves them to another */
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
 	setsid(); /* the terminal's signals are for the one that was started there */
 	(void)signals_take();
 	close_others(vm, cfg, fd);
@@ -122,6 +128,16 @@ static int check_config(const struct vm *vm, const struct vm_config *cfg, char *
 	if (config_check(cfg, &why)) {
 		snprintf(err, errlen, "%s", why.text);
 		return -EINVAL;
+	}
+	for (unsigned i = 0; i < cfg->nnet; i++) {
+		if (cfg->net[i].backend != NET_USER || confine_may_exec())
+			continue;
+		snprintf(err, errlen,
+			 "interface '%s': user-mode network starts a program, which the filter of "
+			 "this VM, that has none, does not allow: give the copy a tap or a "
+			 "descriptor",
+			 cfg->net[i].id);
+		return -EPERM;
 	}
 	for (unsigned i = 0; i < cfg->nblk; i++) {
 		const struct blk_config *b = &cfg->blk[i];

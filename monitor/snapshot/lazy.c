@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/vec.h"
+#include "monitor/confine.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/memfile.h"
 
@@ -96,8 +98,7 @@ static void read_chunk(const struct lazy *l, uint64_t chunk, uint64_t size)
 	uint64_t at = 0;
 
 	while (at < size) {
-		ssize_t n =
-			pread(l->s->mem, l->buf + at, size - at, (off_t)(chunk * SNAP_CHUNK + at));
+		ssize_t n = vec_get(l->s->mem, l->buf + at, size - at, chunk * SNAP_CHUNK + at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -140,12 +141,14 @@ static void *lazy_main(void *arg)
 	struct pollfd pfd[2] = {{.fd = l->fd, .events = POLLIN}, {.fd = l->stop, .events = POLLIN}};
 	struct uffd_msg msg;
 
+	if (!confine_enter(CONFINE_LAZY))
+		return NULL;
 	for (;;) {
-		if (poll(pfd, 2, -1) < 0)
+		if (ppoll(pfd, 2, NULL, NULL) < 0)
 			continue;
 		if (pfd[1].revents)
 			return NULL;
-		while (read(l->fd, &msg, sizeof msg) == sizeof msg)
+		while (vec_get(l->fd, &msg, sizeof msg, VEC_STREAM) == sizeof msg)
 			if (msg.event == UFFD_EVENT_PAGEFAULT)
 				serve_chunk(l, (msg.arg.pagefault.address - (uint64_t)l->gm.base) /
 						       SNAP_CHUNK);
@@ -173,15 +176,27 @@ static int enable(struct lazy *l, char *err, size_t errlen)
 
 static int start_thread(struct lazy *l, char *err, size_t errlen)
 {
+	static struct confine c;
+	struct errtext text;
 	sigset_t all, old;
 
+	c = (struct confine){.n = 0};
+	confine_use(&c, "always", "uffd", l->fd, "mem", l->s->mem, "log", log_file(), NULL);
+	confine_expect(CONFINE_LAZY);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	int r = pthread_create(&l->thread, NULL, lazy_main, l);
-
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	errno = r;
-	return r ? lazy_error("thread", err, errlen) : 0;
+	if (r)
+		return lazy_error("thread", err, errlen);
+	r = confine_early(CONFINE_LAZY, &c, &text);
+	if (r) {
+		snprintf(err, errlen, "verify=lazy: %s", text.text);
+		confine_abandon();
+		pthread_join(l->thread, NULL);
+	}
+	return r;
 }
 
 static void lazy_free(struct lazy *l)

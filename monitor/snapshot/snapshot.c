@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "monitor/config_field.h"
 #include "monitor/config_json.h"
+#include "monitor/keeper.h"
 #include "monitor/snapshot/cpu.h"
 #include "monitor/snapshot/dirty.h"
 #include "monitor/snapshot/files.h"
@@ -155,18 +156,25 @@ static int fork_asked(struct vm *vm)
 	return r;
 }
 
+static int all_asked(struct vm *vm, void *arg)
+{
+	int r = vm->cfg->save.path ? save_asked(vm) : 0;
+
+	(void)arg;
+	return !r && vm->cfg->fork.n ? fork_asked(vm) : r;
+}
+
 enum uk_why snapshot_at_freeze(struct vm *vm)
 {
 	const struct vm_config *cfg = vm->cfg;
-	int r = 0;
+	char err[128];
+	int r;
 
 	if (vm->frozen || (!cfg->save.path && !cfg->fork.n))
 		return UK_WHY_NOTHING;
 	vm->frozen = true; /* once: a guest that freezes in a loop must not fill the disk */
-	if (cfg->save.path)
-		r = save_asked(vm);
-	if (!r && cfg->fork.n)
-		r = fork_asked(vm);
+	r = vm_settle(vm, err, sizeof err);
+	r = r ? r : keeper_run(vm, all_asked, NULL);
 	if (r)
 		vm->exit_code = 2;
 	else if (!cfg->fork.n && !cfg->save.run)

@@ -42,10 +42,10 @@ struct msr_list {
 
 /* --- save --- */
 
-/* An exit that KVM has not finished (an MMIO read, a port) is finished, without running the guest.
- */
-static int complete_exit(struct vm *vm, char *err, size_t errlen)
+int vm_settle(struct vm *vm, char *err, size_t errlen)
 {
+	if (vm->held)
+		return 0;
 	vm->run->immediate_exit = 1;
 	int r = ioctl(vm->vcpu, KVM_RUN, 0);
 
@@ -96,7 +96,7 @@ static int save_vcpu(struct vm *vm, struct vcpu_state *st, char *err, size_t err
 int vm_state_save(struct vm *vm, struct vm_state *st, char *err, size_t errlen)
 {
 	memset(st, 0, sizeof *st);
-	int r = complete_exit(vm, err, errlen);
+	int r = vm_settle(vm, err, errlen);
 	r = r ? r : save_vcpu(vm, &st->vcpu, err, errlen);
 	if (r)
 		return r;

@@ -71,6 +71,9 @@ struct vm_state {
 	struct uk_boot layout;
 };
 
+/* An exit that KVM has not finished (an MMIO read, a port) is finished, without running the guest:
+ * by the vCPU thread, before another captures the state. 0, or -errno with a message in err. */
+int vm_settle(struct vm *vm, char *err, size_t errlen);
 /* Capture st from a stopped VM: devices are drained first. 0, or -errno with a message in err. */
 int vm_state_save(struct vm *vm, struct vm_state *st, char *err, size_t errlen);
 /*

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "monitor/keeper.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/newfile.h"
 #include "monitor/virtio/net.h"
@@ -145,12 +146,18 @@ static void record(struct vm *vm, const char *path)
 	free(run);
 }
 
-void wset_done(struct vm *vm)
+static int record_and_forget(struct vm *vm, void *arg)
 {
-	if (!vm->wset)
-		return;
+	(void)arg;
 	record(vm, vm->wset->path);
 	wset_free(vm);
+	return 0;
+}
+
+void wset_done(struct vm *vm)
+{
+	if (vm->wset)
+		(void)keeper_run(vm, record_and_forget, NULL);
 }
 
 void wset_idle(struct vm *vm)

@@ -446,6 +446,21 @@ static void forget_uring(struct vblk *vb)
 	vb->nfree = 0;
 }
 
+/* For another file, under the number that filters know. */
+static void renew_uring(struct vblk *vb)
+{
+	int number = vb->slots ? vb->uring.ring.ring_fd : -1;
+
+	forget_uring(vb);
+	if (number < 0)
+		return;
+	go_deep(vb);
+	if (vb->slots && buring_renumber(&vb->uring, number)) {
+		forget_uring(vb);
+		vb->no_uring = true;
+	}
+}
+
 static bool same_file(int fd, const char *path)
 {
 	struct stat a, b;
@@ -482,7 +497,7 @@ int vblk_swap(struct virtio_dev *dev, const char *path, char *err, size_t errlen
 	f.fd = vb->file.fd;
 	free(vb->file.bounce);
 	vb->file = f;
-	forget_uring(vb);
+	renew_uring(vb);
 	virtio_dev_config_changed(dev);
 	return 0;
 }

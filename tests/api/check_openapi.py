@@ -141,7 +141,7 @@ def examples_are_taken():
             n += 1
             try:
                 revive(m, reply)
-            except EOFError:
+            except (EOFError, ConnectionError):
                 m.conn.close()
                 m.wait()
                 m.start()
@@ -195,7 +195,7 @@ def mutations_500():
                 text = rng.choice((text[:cut], text + b"}", b"\xff" + text, text.replace(b'"', b"'", 1) if b'"' in text else b"'"))
             try:
                 reply = m.call(method, path, text) if text else None
-            except EOFError:
+            except (EOFError, ConnectionError):
                 reply = None
             if reply is None:
                 continue
@@ -212,7 +212,7 @@ def mutations_500():
                 assert code in FORM, what
             try:
                 revive(m, reply)
-            except EOFError:
+            except (EOFError, ConnectionError):
                 m.conn.close()
                 m.wait()
                 m.start()

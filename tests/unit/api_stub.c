@@ -20,6 +20,11 @@ static int answer(struct api_stub *s, char *err, size_t errlen)
 	return r;
 }
 
+static void confine(void *ctx)
+{
+	(void)ctx;
+}
+
 static enum vm_phase phase(void *ctx)
 {
 	return ((struct api_stub *)ctx)->phase;
@@ -158,6 +163,7 @@ static char *config(void *ctx)
 }
 
 const struct api_vmm api_stub_vmm = {
+	.confine = confine,
 	.phase = phase,
 	.base_config = base_config,
 	.start = start,

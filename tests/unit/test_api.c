@@ -239,7 +239,7 @@ static const char *read_all(int fd)
 
 static void done(void)
 {
-	server_stop(server);
+	server_stop(server, false);
 	cr_expect_neq(access(path, F_OK), 0, "the socket is gone");
 	rmdir(dir);
 	api_stub_fini(&stub);
@@ -295,7 +295,7 @@ Test(server, who_listens_hears_the_end, .timeout = 60)
 	events_console(events, out, sizeof out - 1);
 	events_add_text(events, "device_error", "blk0: \"quoted\"");
 	events_exit(events, 7, "exited");
-	server_stop(server);
+	server_stop(server, false);
 	const char *text = read_all(fd);
 	cr_expect(strstr(text, "\"event\":\"created\""), "it was there from the beginning");
 	const char *end = strstr(text, "\"event\":\"exit\"");

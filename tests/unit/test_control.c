@@ -146,6 +146,68 @@ Test(control, work_runs_on_the_vcpu_thread_in_every_phase, .timeout = 30)
 	control_fini(&vm);
 }
 
+static pthread_t holder;
+static bool stands; /* the vCPU thread is in control_serve() */
+
+/* On the caller's thread, and the vCPU's does nothing meanwhile. */
+static int on_caller(struct vm *v, void *arg)
+{
+	int n = *(int *)arg;
+
+	cr_expect(pthread_equal(pthread_self(), holder));
+	cr_expect(v->held);
+	cr_expect(__atomic_load_n(&stands, __ATOMIC_ACQUIRE));
+	return n;
+}
+
+static void *hold(void *arg)
+{
+	int n, r, code = 0;
+
+	(void)arg;
+	holder = pthread_self();
+	for (n = 0; n < 2000; n++)
+		cr_assert_eq(vm_hold(&vm, on_caller, &n), n);
+	cr_expect_eq(vm_control(&vm, pause_vm, NULL), 0);
+	n = 5;
+	cr_expect_eq(vm_hold(&vm, on_caller, &n), 5, "paused, too");
+	cr_expect_eq(control_stop(&vm), 0);
+	cr_expect_eq(vm_control(&vm, stop, &code), 0);
+	while ((r = vm_hold(&vm, on_caller, &n)) == n)
+		;
+	cr_expect_eq(r, -ESHUTDOWN);
+	cr_expect_eq(control_stop(&vm), -ESHUTDOWN);
+	return NULL;
+}
+
+Test(control, a_caller_acts_itself_while_the_vcpu_thread_waits, .timeout = 30)
+{
+	unsigned stops = 0;
+	pthread_t t;
+
+	init();
+	vm_started(&vm, false);
+	spawn(&t, hold);
+	while (vm.exit_code < 0) {
+		if (!signals_pending()) {
+			control_sleep();
+			continue;
+		}
+		struct signals_seen s = signals_take();
+
+		stops += s.stop == SIGTERM;
+		__atomic_store_n(&stands, true, __ATOMIC_RELEASE);
+		control_serve(&vm);
+		cr_expect_not(vm.held);
+		__atomic_store_n(&stands, false, __ATOMIC_RELEASE);
+	}
+	control_ended(&vm);
+	pthread_join(t, NULL);
+	stops += signals_take().stop == SIGTERM;
+	cr_expect_eq(stops, 1, "control_stop() is a SIGTERM");
+	control_fini(&vm);
+}
+
 static int done[4];
 
 static void *caller(void *arg)

@@ -107,6 +107,39 @@ Test(filter, a_bare_vm_has_fewer)
 	cr_assert_not(seen[SYS_fdatasync] || seen[SYS_mmap] || seen[SYS_getrusage]);
 }
 
+/* Whoever acts from outside does so on a thread of its own: this one waits for it, and no more. */
+Test(filter, a_vm_with_an_api_has_one_more)
+{
+	bool seen[CALLS];
+
+	everything(false);
+	confine_use(&c, "control", NULL);
+	confine_use(&c, "events", "events", 9, NULL);
+	int n = filter_link(&filter_vcpu, c.uses, c.n, FILTER_ON, prog);
+	cr_assert_gt(n, 0);
+	cr_assert_leq(calls_left(n, seen), 17);
+	cr_assert(seen[SYS_futex]);
+	cr_assert_not(seen[SYS_open] || seen[SYS_openat] || seen[SYS_fork] || seen[SYS_clone] ||
+		      seen[SYS_rename] || seen[SYS_socket] || seen[SYS_execve]);
+}
+
+/* Copies are made only where they can be asked for. */
+Test(filter, a_keeper_that_only_saves_makes_no_process)
+{
+	bool seen[CALLS];
+
+	c.n = 0;
+	confine_use(&c, "always", "log", 2, NULL);
+	confine_use(&c, "save", "vcpu", 3, "vm", 7, NULL);
+	confine_use(&c, "files", NULL);
+	int n = filter_link(&filter_api, c.uses, c.n, FILTER_ON, prog);
+	cr_assert_gt(n, 0);
+	(void)calls_left(n, seen);
+	cr_assert(seen[SYS_open] && seen[SYS_rename]);
+	cr_assert_not(seen[SYS_fork] || seen[SYS_clone] || seen[SYS_execve] || seen[SYS_socket] ||
+		      seen[SYS_accept4] || seen[SYS_tkill] || seen[SYS_seccomp]);
+}
+
 Test(filter, the_io_thread_of_the_largest_vm)
 {
 	everything(true);
@@ -115,7 +148,8 @@ Test(filter, the_io_thread_of_the_largest_vm)
 
 Test(filter, all_blocks_are_as_the_compiler_makes_them)
 {
-	const struct filter_policy *const all[] = {&filter_setup, &filter_vcpu, &filter_io};
+	const struct filter_policy *const all[] = {&filter_setup, &filter_vcpu, &filter_io,
+						  &filter_api, &filter_lazy};
 	const char *why;
 	unsigned at;
 
