@@ -63,6 +63,17 @@ static void reap_failed(struct jail *jail)
 	jail->pid = 0;
 }
 
+/* The kernel's words for "no user namespaces here" are the wrong ones. */
+static int blame_clone(struct jail *jail, int r)
+{
+	if (jail->plan->opts->userns && (r == -EPERM || r == -ENOSPC || r == -EUSERS))
+		return jail_blame(jail, r,
+				  "user namespaces are refused here (sysctl "
+				  "user.max_user_namespaces, kernel.unprivileged_userns_clone; "
+				  "none in a chroot)");
+	return r;
+}
+
 int ns_clone(struct jail *jail)
 {
 	const struct jail_plan *p = jail->plan;
@@ -94,7 +105,7 @@ int ns_clone(struct jail *jail)
 	long pid = ns_clone3(&args, live, jail);
 	r = take_off(p);
 	if (pid < 0)
-		return (int)pid;
+		return blame_clone(jail, (int)pid);
 	jail->pid = (pid_t)pid;
 	if (r < 0)
 		kill(jail->pid, SIGKILL);
