@@ -51,8 +51,9 @@ static int judge_file(const json_t *root, struct api_fault *fault)
 		json_array_foreach(json_object_get(root, lists[k]), i, v) fd |=
 			json_object_get(v, "fd") != NULL;
 	if (fd)
-		return fault_set(fault, "bad_value",
-				 "an fd comes with an API call; in a file say /dev/fd/N as the path");
+		return fault_set(
+			fault, "bad_value",
+			"an fd comes with an API call; in a file say /dev/fd/N as the path");
 	if (json_is_true(json_object_get(root, "paused")))
 		return fault_set(fault, "bad_value",
 				 "paused is for PUT /vm of the API: a file starts its VM");
@@ -64,8 +65,8 @@ int api_file_decode(struct vm_config *cfg, json_t *root, struct config_err *err)
 	struct api_fault fault = {0};
 	const json_t *logger = json_object_get(root, "logger");
 
-	if (schema_judge(SCHEMA_ID_FullVmConfiguration, root, &fault) ||
-	    judge_file(root, &fault) || model_config(root, cfg, true, &fault))
+	if (schema_judge(SCHEMA_ID_FullVmConfiguration, root, &fault) || judge_file(root, &fault) ||
+	    model_config(root, cfg, true, &fault))
 		return fail(&fault, err);
 	if (json_is_object(logger)) {
 		cfg->log = model_logger(logger);

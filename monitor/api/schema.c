@@ -207,8 +207,8 @@ static int unknown_field(const struct schema *s, const char *key, struct api_fau
 	buf_init(&b, text, sizeof text);
 	for (unsigned i = 0; i < s->nfields; i++)
 		list_name(&b, i, s->nfields, schema_str(schema_fields[s->first + i].name));
-	fault_set(fault, "unknown_field", BODY_ERROR "unknown field `%.60s`, expected %s.",
-		  key, text);
+	fault_set(fault, "unknown_field", BODY_ERROR "unknown field `%.60s`, expected %s.", key,
+		  text);
 	return fault_field(fault, key);
 }
 

@@ -24,8 +24,7 @@ static struct sock_filter prog[FILTER_INSNS];
 static void everything(bool hlt)
 {
 	c.n = 0;
-	confine_use(&c, "always", "vcpu", 3, "console", 1, "image", 4, "log", 2,
-		    NULL);
+	confine_use(&c, "always", "vcpu", 3, "console", 1, "image", 4, "log", 2, NULL);
 	confine_use(&c, "lease", "image", 4, NULL);
 	confine_use(&c, "metrics", "metrics", 5, NULL);
 	confine_use(&c, "usage", NULL);
@@ -98,8 +97,7 @@ Test(filter, a_bare_vm_has_fewer)
 	bool seen[CALLS];
 
 	c.n = 0;
-	confine_use(&c, "always", "vcpu", 3, "console", 1, "image", 4, "log", 2,
-		    NULL);
+	confine_use(&c, "always", "vcpu", 3, "console", 1, "image", 4, "log", 2, NULL);
 	confine_use(&c, "exit", NULL);
 	int n = filter_link(&filter_vcpu, c.uses, c.n, FILTER_ON, prog);
 	cr_assert_gt(n, 0);

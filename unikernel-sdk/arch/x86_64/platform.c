@@ -168,7 +168,7 @@ _Noreturn void uk__platform_exit(int status)
 		uk__mmio_w32(uk__boot->ctl + UK_CTL_EXIT, (uint32_t)status & 0xff);
 	uk__stub_out((uint8_t)status, 0x501); /* QEMU isa-debug-exit: leaves with status * 2 + 1 */
 	uk__stub_out(0xfe, 0x64);	      /* i8042 reset: Firecracker */
-	uk__stub_crashed = 1;	      /* QEMU -no-reboot without either: a triple fault ends it */
+	uk__stub_crashed = 1; /* QEMU -no-reboot without either: a triple fault ends it */
 	__builtin_trap();
 }
 

@@ -19,18 +19,18 @@
 #define LWIP_HOOK_IP4_ROUTE_SRC(src, dest) uk__net_route4(src, dest)
 
 /* Memory: one heap, no pools. */
-#define MEM_LIBC_MALLOC		 1
-#define MEMP_MEM_MALLOC		 1
-#define MEM_ALIGNMENT		 8
-#define PBUF_POOL_FREE_OOSEQ	 0
-#define LWIP_SUPPORT_CUSTOM_PBUF 1
-#define LWIP_PBUF_REF_T		 u16_t
+#define MEM_LIBC_MALLOC		      1
+#define MEMP_MEM_MALLOC		      1
+#define MEM_ALIGNMENT		      8
+#define PBUF_POOL_FREE_OOSEQ	      0
+#define LWIP_SUPPORT_CUSTOM_PBUF      1
+#define LWIP_PBUF_REF_T		      u16_t
 /* A packet that the device cuts up into TCP segments of so many bytes; 0: it goes as it is
  * (long-segments.patch). */
-#define LWIP_PBUF_CUSTOM_DATA		 u16_t gso_size;
-#define LWIP_PBUF_CUSTOM_DATA_INIT(p)	 ((p)->gso_size = 0)
-#define LWIP_PBUF_IS_LONG(p)		 ((p)->gso_size != 0)
-#define LWIP_PBUF_SET_LONG(p, size)	 ((p)->gso_size = (size))
+#define LWIP_PBUF_CUSTOM_DATA	      u16_t gso_size;
+#define LWIP_PBUF_CUSTOM_DATA_INIT(p) ((p)->gso_size = 0)
+#define LWIP_PBUF_IS_LONG(p)	      ((p)->gso_size != 0)
+#define LWIP_PBUF_SET_LONG(p, size)   ((p)->gso_size = (size))
 
 /* Link */
 #define LWIP_ARP		     1

@@ -34,7 +34,7 @@ const ip6_addr_t *uk__net_gw6(struct netif *netif, const ip6_addr_t *dest);
 struct tcp_pcb;
 u16_t uk__tcp_long_seg(const struct tcp_pcb *pcb, u16_t left);
 int uk__nif_long_segs(const struct netif *netif, const ip_addr_t *dest);
-#define LWIP_HOOK_TCP_LONG_SEG(pcb, left)	   uk__tcp_long_seg(pcb, left)
+#define LWIP_HOOK_TCP_LONG_SEG(pcb, left)      uk__tcp_long_seg(pcb, left)
 #define LWIP_HOOK_NETIF_LONG_SEGS(netif, dest) uk__nif_long_segs(netif, dest)
 
 /* See every packet first: ICMP errors become socket errors. 0 = go on. */
