@@ -84,10 +84,15 @@ class Connection:
 
 
 class Monitor:
-    """with Monitor() as m: m.call(...). Extra arguments go to the monitor."""
+    """with Monitor() as m: m.call(...). Extra arguments go to the monitor, which a guest case may have jailed as another user
+    in its folder (MONITOR, MONITOR_UID, WORK)."""
+
+    PROGRAM = os.environ.get("MONITOR", os.path.abspath(os.path.join(OUT, "bin/mayfly-monitor")))
+    OWNER = int(os.environ.get("MONITOR_UID", os.geteuid()))
 
     def __init__(self, *args, stdout=None):
-        self.dir = tempfile.mkdtemp(prefix="mayfly-api-")
+        self.dir = tempfile.mkdtemp(prefix="mayfly-api-", dir=os.environ.get("WORK"))
+        self.give(self.dir)
         self.sock = os.path.join(self.dir, "api.sock")
         self.args, self.stdout = args, stdout
         self.proc = self.conn = None
@@ -96,7 +101,7 @@ class Monitor:
     def start(self):
         self.log = open(os.path.join(self.dir, "stderr"), "ab")
         self.proc = subprocess.Popen(
-            [os.path.abspath(os.path.join(OUT, "bin/mayfly-monitor")), "--api-sock", self.sock, *self.args],
+            [self.PROGRAM, "--api-sock", self.sock, *self.args],
             cwd=self.dir,  # mutated bodies name files of all kinds
             stdin=subprocess.DEVNULL,
             stdout=self.stdout or self.log,
@@ -125,10 +130,23 @@ class Monitor:
         path = os.path.join(self.dir, name)
         with open(path, "w") as f:
             f.write(text)
+        self.give(path)
         return path
+
+    def give(self, path):
+        if self.OWNER != os.geteuid():
+            os.chown(path, self.OWNER, self.OWNER)
 
     def disk(self):
         return self.file("disk.img", "\0" * 65536)
+
+    def pid(self):
+        """Of the monitor: a jailer is its parent."""
+        pid = self.proc.pid
+        if self.OWNER == os.geteuid():
+            return pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return int(f.read().split()[0])
 
     def wait(self):
         return self.proc.wait(PATIENCE)

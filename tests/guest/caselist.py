@@ -63,7 +63,10 @@ class Case:
         self.lanes = parse_lanes(get("lanes", "monitor qemu"), where)
         self.short = get("short", "yes") == "yes"
         self.alone = get("alone", "no") == "yes"
-        self.jail = get("jail", "yes") == "yes"
+        jail, _, self.why_no_jail = get("jail", "yes").partition(": ")
+        self.jail = jail == "yes"
+        if not self.jail and not self.why_no_jail:
+            raise CaseError(f"{where}: [{name}]: jail = no: and the reason")
         self.timeout = float(get("timeout", "60"))
 
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """lane.py: how a case's guest is booted in each lane, and what surrounds it: disks, namespace, tap."""
 
+import glob
 import os
 import shlex
 import shutil
 import subprocess
+import time
 import sys
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -31,6 +33,23 @@ done
 echo "the guest ended without a status (QEMU: $status)" >&2
 exit 125
 """
+# In place of the monitor for cases that start it themselves: each in a jail of its own, with the descriptors it names.
+JAILED_MONITOR = """\
+#!/bin/sh
+more="${{MONITOR_BIND:+--bind $MONITOR_BIND:ro}}" id={name}-$$ last=
+for arg; do
+	shift
+	case $last in --id) id=$arg ;; esac
+	case $arg in *fd=[0-9]*)
+		n=${{arg##*fd=}}
+		more="$more --fd fd${{n%%,*}}=${{n%%,*}}"
+		;;
+	esac
+	case $last:$arg in *:--id | --id:*) ;; *) set -- "$@" "$arg" ;; esac
+	last=$arg
+done
+exec {jailer} --id "$id" $more -- "$@"
+"""
 MONITOR_WRAPPER = """\
 echo $$ >{work}/vmm.pid
 exec {command} "$@"
@@ -56,6 +75,7 @@ class Setting:
     def __init__(self, case, lane, build, work, number, jailed=False):
         self.case, self.lane, self.build, self.work, self.jailed = case, lane, build, work, jailed
         self.uid = JAIL_UID + number
+        self.cgroup = f"mayfly-guests-{os.getpid()}-{number}"
         self.ns = f"mayfly-{os.getpid()}-{number}" if case.net else None
         self.env = dict(
             os.environ,
@@ -63,6 +83,8 @@ class Setting:
             O=build,
             WORK=work,
             BOOT=f"{work}/boot",
+            MONITOR=f"{work}.jail/monitor" if jailed else f"{build}/bin/mayfly-monitor",
+            MONITOR_UID=str(self.uid if jailed else os.geteuid()),
             IMAGE=os.path.join(build, case.image),
             SLOW=str(slow(lane)),
             HOST_IP=HOST_IP,
@@ -97,6 +119,21 @@ class Setting:
     def __exit__(self, *exc):
         self.drop_namespace()
         shutil.rmtree(f"{self.work}.jail", ignore_errors=True)
+        self.drop_cgroups()
+
+    def drop_cgroups(self):
+        """Of jails, whose jailers may just have been killed: what is in them is dying."""
+        dirs = [d for where in ("/sys/fs/cgroup/*", "/sys/fs/cgroup") for d in glob.glob(f"{where}/{self.cgroup}")]
+        dirs = [d for parent in dirs for d in glob.glob(f"{parent}/*/") + [parent]]
+        end = time.monotonic() + 20
+        while dirs:
+            try:
+                os.rmdir(dirs[0])
+                dirs.pop(0)
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def expand(self, text):
         for name in sorted(self.env, key=len, reverse=True):
@@ -174,6 +211,12 @@ class Setting:
             argv += ["--net", f"id=eth0,{back},mac={MAC}"]
         return argv + shlex.split(self.expand(case.monitor))
 
+    def jailer(self, images):
+        argv = [f"{self.build}/bin/mayfly-jailer", "--uid", str(self.uid), "--gid", str(self.uid)]
+        argv += ["--exec-file", f"{self.build}/bin/mayfly-monitor", "--chroot-base-dir", f"{self.work}.jail"]
+        argv += ["--parent-cgroup", self.cgroup]
+        return argv + ["--bind", f"{images}:{images}:ro", "--bind", f"{self.work}:{self.work}"]
+
     def jail_argv(self):
         """The monitor in a jail that has the image, the case's folder, and the namespace with the tap or a socket to
         the user-mode network, which a jailed monitor cannot start."""
@@ -184,14 +227,19 @@ class Setting:
                 host, guest = word.removeprefix("fwd=").split(":")
                 argv.append(f"--fwd=tcp:127.0.0.1:{host}:{guest}")
             argv.append("--run")
-        argv += [f"{self.build}/bin/mayfly-jailer", "--id", f"{self.case.name}-{os.getpid()}", "--uid", str(self.uid), "--gid", str(self.uid)]
-        argv += ["--exec-file", f"{self.build}/bin/mayfly-monitor", "--chroot-base-dir", f"{self.work}.jail"]
-        argv += ["--bind", f"{self.env['IMAGE']}:{self.env['IMAGE']}:ro", "--bind", f"{self.work}:{self.work}"]
+        argv += self.jailer(self.env["IMAGE"]) + ["--id", self.case.name]
         if self.case.net[:1] == ["user"]:
             argv += ["--fd", "eth0=3"]
         elif self.ns:
             argv += ["--netns", f"/run/netns/{self.ns}"]
         return argv + ["--"] + self.monitor_argv()[1:]
+
+    def write_monitor(self):
+        os.makedirs(f"{self.work}.jail", 0o700, exist_ok=True)
+        jailer = self.jailer(os.path.dirname(self.env["IMAGE"])) + (["--netns", "host"] if self.ns else [])
+        with open(self.env["MONITOR"], "w", encoding="utf-8") as f:
+            f.write(JAILED_MONITOR.format(jailer=shlex.join(jailer), name=self.case.name))
+        os.chmod(self.env["MONITOR"], 0o700)
 
     def give_to_jail(self):
         for path, _, files in os.walk(self.work):
@@ -221,4 +269,5 @@ class Setting:
             f.write("#!/bin/sh\n" + text)
         os.chmod(self.env["BOOT"], 0o755)
         if self.jailed:
+            self.write_monitor()
             self.give_to_jail()

@@ -162,8 +162,8 @@ def getting_started():
         vm.ok("PATCH", "/drives/rootfs", {"drive_id": "rootfs", "path_on_host": other})
         eq(vm.ok("GET", "/vm/config").json()["drives"][0]["path_on_host"], other)
         eq(subprocess.run(["curl", "-sf", "-m", "60", "-o", "/dev/null", url]).returncode, 0)
-        assert os.stat(other).st_ino in [os.stat(f"/proc/{vm.proc.pid}/fd/{fd}").st_ino
-                                         for fd in os.listdir(f"/proc/{vm.proc.pid}/fd")], "it is not open"
+        fds = f"/proc/{vm.pid()}/fd"
+        assert os.stat(other).st_ino in [os.stat(f"{fds}/{fd}").st_ino for fd in os.listdir(fds)], "it is not open"
         vm.stop()
 
 

@@ -21,7 +21,10 @@ image-write | image-truncate | image-replace)
 	dir=$(mktemp -d /dev/shm/linger.XXXXXX)
 	trap 'rm -rf "$dir"' EXIT
 	cp "$IMAGE" "$dir/image"
-	"$O/bin/mayfly-monitor" --kernel "$dir/image" --cmdline '-- image' --mem 16M --metrics "$WORK/m.json" >"$WORK/out" &
+	chown -R "$MONITOR_UID:$MONITOR_UID" "$dir"
+	at=$dir
+	[ "$MONITOR_UID" = "$(id -u)" ] || at=/leased # a jail's /dev is its own
+	MONITOR_BIND=$dir:$at "$MONITOR" --kernel "$at/image" --cmdline '-- image' --mem 16M --metrics "$WORK/m.json" >"$WORK/out" &
 	vmm=$!
 	up
 	kill -USR1 "$vmm"
