@@ -26,7 +26,7 @@ int console_open(struct console *con, const char *path)
 	struct stat st;
 
 	*con = (struct console){.fd = STDOUT_FILENO, .tokens = CONSOLE_BURST};
-	if (strcmp(path, "-"))
+	if (strcmp(path, "-") != 0)
 		con->fd = handed_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (con->fd < 0)
 		return -errno;

@@ -64,5 +64,5 @@ lint-now: $$(SDK_HEADERS) $$(API_GEN).h
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE $(CPPCHECK_MACROS) -I. -Iunikernel-sdk/include $(TIDY_HOST)
-	$(Q)$(call tidy,$(TIDY_HOST),$(filter-out -W% -DMAYFLY%,$(HOST_CFLAGS)) -DMAYFLY_VERSION=__FILE__ -I$(O)/gen)
+	$(Q)$(call tidy,$(TIDY_HOST),$(filter-out -W% -DMAYFLY%,$(HOST_CFLAGS)) -DMAYFLY_VERSION=__FILE__ -I$(O)/gen -isystem /usr/share/include)
 	$(Q)$(call tidy,$(TIDY_GUEST),$(filter-out -W%,$(GUEST_CFLAGS)) $(GUEST_INC))

@@ -115,7 +115,7 @@ static int judge_header(struct http_parser *p, const struct http_header *h)
 	} else if (!strcasecmp(h->name, "Transfer-Encoding")) {
 		if (p->chunked)
 			return bad(p, 400, "Transfer-Encoding is there twice.");
-		if (strcasecmp(h->value, "chunked"))
+		if (strcasecmp(h->value, "chunked") != 0)
 			return bad(p, 501, "The only Transfer-Encoding here is chunked.");
 		p->chunked = true;
 	}
@@ -309,7 +309,7 @@ static int judge_request_line(struct http_parser *p)
 		return bad(p, 400, "The request line is not 'METHOD /path HTTP/1.1'.");
 	if (sp2 - sp > HTTP_HEAD_MAX / 2)
 		return bad(p, 414, "The request target is too long.");
-	if (end - sp2 != 9 || memcmp(sp2, " HTTP/", 6) || sp2[7] != '.' || !isdigit(sp2[6]) ||
+	if (end - sp2 != 9 || memcmp(sp2, " HTTP/", 6) != 0 || sp2[7] != '.' || !isdigit(sp2[6]) ||
 	    !isdigit(sp2[8]))
 		return bad(p, 400, "The request line is not 'METHOD /path HTTP/1.1'.");
 	if (sp2[6] != '1' || sp2[8] > '1')

@@ -50,7 +50,8 @@ void conn_close(struct conn *c)
 		http_parser_destroy(c->parser);
 	free(c->in);
 	forget_out(c);
-	*c = (struct conn){.fd = -1};
+	memset(c, 0, sizeof *c);
+	c->fd = -1;
 }
 
 /* --- out --- */

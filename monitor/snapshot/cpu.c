@@ -84,7 +84,7 @@ int snap_cpu_check(const struct snap_cpu *saved, const struct snap_cpu *host, ch
 	size_t at = 0;
 	unsigned n = 0;
 
-	if (memcmp(saved->vendor, host->vendor, sizeof saved->vendor)) {
+	if (memcmp(saved->vendor, host->vendor, sizeof saved->vendor) != 0) {
 		snprintf(err, errlen, "was taken on a CPU by '%.12s', this one is by '%.12s'",
 			 saved->vendor, host->vendor);
 		return -ENOTSUP;

@@ -81,7 +81,7 @@ static int open_base(struct snapshot *s, const struct restore_config *rc, char *
 		return r;
 	const struct snap_head *b = s->base->v.head;
 
-	if (b->flags & SNAP_DIFF || memcmp(b->id, s->v.head->base_id, SNAP_ID) ||
+	if (b->flags & SNAP_DIFF || memcmp(b->id, s->v.head->base_id, SNAP_ID) != 0 ||
 	    b->mem_size != s->v.head->mem_size) {
 		snprintf(err, errlen, "%s: is not the snapshot that %s was taken on top of",
 			 rc->base, rc->path);

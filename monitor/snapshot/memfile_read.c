@@ -59,8 +59,8 @@ static int check_file(int fd, const char *path, const struct snap_view *v, bool 
 	if ((uint64_t)st.st_size > want || !read_foot(fd, want, &foot))
 		return err_put(err, errlen, -EINVAL, "%s: is not the memory file of this snapshot",
 			       path);
-	if (memcmp(foot.id, v->head->id, SNAP_ID) || foot.mem_size != v->head->mem_size ||
-	    memcmp(foot.root, v->head->root, SNAP_HASH) || foot.version != SNAP_VERSION)
+	if (memcmp(foot.id, v->head->id, SNAP_ID) != 0 || foot.mem_size != v->head->mem_size ||
+	    memcmp(foot.root, v->head->root, SNAP_HASH) != 0 || foot.version != SNAP_VERSION)
 		return err_put(err, errlen, -ESTALE, "%s: belongs to another snapshot", path);
 	*ret_changed = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec !=
 		       v->head->mem_mtime_ns;
@@ -141,8 +141,10 @@ int memfile_verify(int fd, const char *path, const struct snap_view *v, char *er
 {
 	uint8_t *buf = malloc(SNAP_CHUNK);
 	uint64_t leaf = 0;
-	int r = buf ? 0 : err_put(err, errlen, -ENOMEM, "%s: out of memory", path);
+	int r = 0;
 
+	if (!buf)
+		return err_put(err, errlen, -ENOMEM, "%s: out of memory", path);
 	for (uint64_t c = 0; !r && c < v->nchunks; c++) {
 		uint64_t size = chunk_size(v, c);
 
@@ -245,8 +247,10 @@ int memfile_load(int fd, const char *path, const struct snap_view *v, uint8_t *b
 {
 	uint8_t *buf = malloc(SNAP_CHUNK);
 	uint64_t leaf = 0;
-	int r = buf ? 0 : err_put(err, errlen, -ENOMEM, "%s: out of memory", path);
+	int r = 0;
 
+	if (!buf)
+		return err_put(err, errlen, -ENOMEM, "%s: out of memory", path);
 	for (uint64_t c = 0; !r && c < v->nchunks; c++) {
 		uint16_t mask = snap_chunk_mask(v->pages, c);
 		uint64_t size = chunk_size(v, c);

@@ -229,21 +229,21 @@ int snap_read(const char *path, size_t max, void **ret_buf, size_t *ret_len, cha
 	if (fd < 0 || fstat(fd, &st)) {
 		r = -errno;
 	} else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max) {
-		r = err_put(err, errlen, -EINVAL, "%s: is %s", path,
-			    S_ISREG(st.st_mode) ? "too large for what it should be"
-						: "no regular file");
 		close(fd);
-		return r;
+		snprintf(err, errlen, "%s: is %s", path,
+			 S_ISREG(st.st_mode) ? "too large for what it should be"
+					     : "no regular file");
+		return -EINVAL;
 	} else {
 		buf = malloc((size_t)st.st_size + 1);
 		r = buf ? read_fd(fd, (size_t)st.st_size, buf) : -ENOMEM;
 	}
 	if (fd >= 0)
 		close(fd);
-	if (r) {
+	if (r || !buf) {
 		free(buf);
 		snprintf(err, errlen, "%s: %s", path, strerror(-r));
-		return r;
+		return r ? r : -EIO;
 	}
 	*ret_buf = buf;
 	*ret_len = (size_t)st.st_size;

@@ -43,12 +43,12 @@ const struct wset_run *wset_decode(const void *buf, size_t len, const uint8_t id
 	uint8_t sum[SNAP_HASH];
 	uint64_t at = 0;
 
-	if (len < sizeof *h || memcmp(h->magic, WSET_MAGIC, sizeof h->magic) ||
-	    h->version != SNAP_VERSION || memcmp(h->id, id, SNAP_ID) ||
+	if (len < sizeof *h || memcmp(h->magic, WSET_MAGIC, sizeof h->magic) != 0 ||
+	    h->version != SNAP_VERSION || memcmp(h->id, id, SNAP_ID) != 0 ||
 	    (len - sizeof *h) / sizeof *run != h->nruns || (len - sizeof *h) % sizeof *run)
 		return NULL;
 	snap_hash(sum, run, len - sizeof *h);
-	if (memcmp(sum, h->checksum, sizeof sum))
+	if (memcmp(sum, h->checksum, sizeof sum) != 0)
 		return NULL;
 	for (uint32_t i = 0; i < h->nruns; i++) {
 		uint64_t count = run[i].count & ~WSET_WRITTEN;
