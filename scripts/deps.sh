@@ -44,6 +44,7 @@ packages() {
 	check  fio                     block figures to compare with
 	check  socat                   UDP, and odd ends of sockets
 	check  openssl                 signs snapshots, as a user would
+	check  libcap-ng0              reads the capabilities of jailed processes
 	check  strace                  counts the monitor's system calls
 	check  util-linux              flock, unshare, setsid
 	check  procps                  ps

@@ -39,6 +39,7 @@ install: all install-sdk ## install under PREFIX= (DESTDIR= for packages)
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/mayfly
 	$(Q)install -m 755 $(INSTALL_BINS) $(DESTDIR)$(PREFIX)/bin/
+	$(Q)chmod 711 $(DESTDIR)$(PREFIX)/bin/mayfly-monitor # who cannot read it cannot trace it: jailer/exec.c
 	$(Q)install -m 644 $(wildcard $(DOCS)) $(DESTDIR)$(PREFIX)/share/doc/mayfly/
 uninstall: ## remove what install installed
 	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/bin/%,$(notdir $(INSTALL_BINS) $(SDK_TOOLS)))

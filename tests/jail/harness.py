@@ -125,7 +125,7 @@ class World:
     def remove(self):
         shutil.rmtree(self.dir)
         for where, _, _ in cgroup_mounts():
-            for name in ("probe", "escape", "standin", "tenant"):
+            for name in ("probe", "escape", "standin", "tenant", "mayfly-monitor"):
                 try:
                     os.rmdir(os.path.join(where, name))
                 except OSError:

@@ -3,11 +3,13 @@
  * probe.c: the smallest program to put in a jail: says "x", then does what its arguments after
  * "--id ID" say, and without any ends with standard input.
  *
- *   exit N | fault | cat FILE | write FILE | term (ends with 42 on SIGTERM) | spin
+ *   exit N | fault | cat FILE | write FILE | term (ends with 42 on SIGTERM) | spin |
+ *   securebits (ends with them)
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static void end(int sig)
@@ -44,6 +46,8 @@ static int act(const char *what, const char *arg)
 		return copy(open(arg, O_RDONLY), STDOUT_FILENO);
 	if (strcmp(what, "write") == 0)
 		return write_to(arg);
+	if (strcmp(what, "securebits") == 0)
+		return prctl(PR_GET_SECUREBITS);
 	while (strcmp(what, "term") == 0)
 		pause();
 	while (strcmp(what, "spin") == 0)

@@ -187,7 +187,7 @@ static uint64_t kvmclock_rate(void)
 		return 0;
 	wrmsr(0x4b564d01, (uint64_t)c | 1);
 	uint32_t mul = c->version ? c->tsc_to_system_mul : 0;
-	int shift = c->tsc_shift;
+	int shift = (int)c->tsc_shift;
 
 	wrmsr(0x4b564d01, 0);
 	if (!mul || shift < -31 || shift > 31)
