@@ -26,3 +26,4 @@ GUESTS += linger
 GUESTS += rewound
 GUESTS += api
 GUESTS += limits
+GUESTS += burn

@@ -12,7 +12,7 @@ O=${1:-build}
 export O
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-for t in options state fuzz life pool ten escape; do
+for t in options state fuzz life pool ten guests escape; do
 	if timeout 600 python3 "tests/jail/test_$t.py" >"$log" 2>&1; then
 		echo "ok jail/$t ($(grep -c '^ok' "$log") cases)"
 	else
