@@ -3,7 +3,7 @@
 """test_state.py: what the kernel says of a jailed process, looked at from the host: each fact that docs/security.md
 states of a jail, for the smallest program and for the monitor with a guest in it. The five sets of capabilities are
 read by libcap-ng, which the jailer does not use: another reader than the writer."""
-import ctypes, ctypes.util, os, shutil, signal, stat, subprocess
+import ctypes, ctypes.util, os, shutil, signal, stat, subprocess, time
 
 from harness import *
 
@@ -139,6 +139,38 @@ def with_guest(w):
     return None
 
 
+def behind(w):
+    """The same guest in the background, its image in the room, its console a file there."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return skip("guests in the background", "no /dev/kvm")
+    home = w.directory("home", 0o700, UID)
+    os.chmod(w.dir, 0o755)
+    for option in ("--daemonize", "--new-pid-ns"):
+        argv = w.argv("behind", option, "--bind", f"{BUILD}/examples/httpd:/image:ro", "--bind", f"{home}:/home", exec_file=installed(w),
+                      args=["--kernel", "/image", "--mem", "16M", "--cmdline", "-- -p 80", "--console", "/home/console"])
+        r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DEADLINE, check=False)
+        ok(r.returncode == 0, f"{option}: the jailer returns", r.stderr)
+        pid = int(read_file(f"{w.base}/mayfly-monitor/behind.pid"))
+        end = time.monotonic() + DEADLINE
+        while "listening" not in read_file(f"{home}/console") and time.monotonic() < end:
+            time.sleep(0.01)
+        ok("listening" in read_file(f"{home}/console"), f"{option}: the guest is up", read_file(f"{home}/console"))
+        ok(capabilities(pid) == [] and status(pid)["Seccomp"] == "2", f"{option}: jailed and filtered", status(pid))
+        reaper = int(status(pid)["PPid"])
+        os.kill(reaper, signal.SIGTERM)
+        ok(wait_gone(reaper) and wait_gone(pid) and not w.left("behind"), f"{option}: SIGTERM ends both, and nothing is left", w.left("behind"))
+        os.unlink(f"{home}/console")
+    return None
+
+
+def read_file(path):
+    try:
+        with open(path, encoding="ascii", errors="replace") as f:
+            return f.read()
+    except FileNotFoundError:
+        return ""
+
+
 def main():
     w = World()
     os.chmod(w.probe, 0o711)  # as installed; that its user cannot read it makes it undumpable
@@ -147,6 +179,7 @@ def main():
         alone(w, "root", [], False)
         alone(w, "userns", ["--userns"], True)
         with_guest(w)
+        behind(w)
     finally:
         w.remove()
     finish()
