@@ -14,7 +14,11 @@
 #include "monitor/api/events.h"
 #include "monitor/http/response.h"
 
-#define OUT_MANY 65536 /* so much is waiting to be read: no further request until it is */
+#define OUT_MANY  65536 /* so much is waiting to be read: no further request until it is */
+/* After a refusal the rest is read for so long and so far: closing a socket with unread bytes tells
+ * the peer of a broken connection, and it may never see why. */
+#define LINGER_NS (2 * UINT64_C(1000000000))
+#define DRAIN_MAX (16u << 20)
 
 int client_open(struct client *c, int fd, uint64_t now)
 {
@@ -116,6 +120,7 @@ static bool refuse(struct client *c, struct api *api, int status, const char *co
 	struct api_call call = {0};
 
 	api_refuse(api, &call, status, code, why);
+	c->linger = true;
 	bool ok = answer(c, &call, false);
 	api_call_fini(&call);
 	return ok;
@@ -227,9 +232,38 @@ static bool stream(struct client *c, struct api *api)
 	return true;
 }
 
+/* The answer is out; tell the peer that it is all, and wait for the same. False: close. */
+static bool begin_drain(struct client *c, uint64_t now)
+{
+	if (!c->linger || shutdown(c->fd, SHUT_WR))
+		return false;
+	c->drain = DRAIN_MAX;
+	c->in_at = c->in_len = 0;
+	c->deadline = now + LINGER_NS;
+	return true;
+}
+
+/* Descriptors that come now are the kernel's to close: there is no room for them. */
+static bool drain(struct client *c)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		ssize_t n = recv(c->fd, c->in, sizeof c->in, MSG_DONTWAIT);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		if (n == 0 || (size_t)n >= c->drain)
+			return false;
+		c->drain -= (size_t)n;
+	}
+	return true;
+}
+
 short client_wants(const struct client *c)
 {
 	short wants = c->out_at < c->out_len ? POLLOUT : 0;
+
+	if (c->drain)
+		return POLLIN;
 
 	/* A stream is read, too: to see its end. */
 	if (!c->last && c->in_at == c->in_len && (c->stream || c->out_len - c->out_at < OUT_MANY))
@@ -252,6 +286,8 @@ bool client_serve(struct client *c, struct api *api, short revents, uint64_t now
 {
 	size_t sent = c->out_at;
 
+	if (c->drain)
+		return drain(c);
 	if (revents & POLLIN && c->in_at == c->in_len && !fill(c, api, now))
 		return false;
 	if (!(revents & (POLLIN | POLLOUT)) && revents & (POLLHUP | POLLERR))
@@ -263,13 +299,16 @@ bool client_serve(struct client *c, struct api *api, short revents, uint64_t now
 			return false;
 	} while (c->in_at < c->in_len && c->out_at == c->out_len && !c->last && !c->stream);
 	set_deadline(c, now, timeout, sent);
-	return !(c->last && c->out_at == c->out_len);
+	if (c->last && c->out_at == c->out_len)
+		return begin_drain(c, now);
+	return true;
 }
 
-bool client_expired(struct client *c, struct api *api)
+bool client_expired(struct client *c, struct api *api, uint64_t now)
 {
 	if (c->out_at < c->out_len || c->last)
 		return false;
-	return refuse(c, api, 408, "timeout", "The request took too long.") && flush(c) &&
-	       c->out_at < c->out_len;
+	if (!refuse(c, api, 408, "timeout", "The request took too long.") || !flush(c))
+		return false;
+	return c->out_at < c->out_len || begin_drain(c, now);
 }

@@ -25,6 +25,8 @@ struct client {
 	int fds[API_FDS_MAX];
 	unsigned nfds;
 	bool last;	   /* close when all is sent */
+	bool linger;	   /* but read on for a while: see client.c */
+	size_t drain;	   /* all is sent; bytes that are still read and thrown away */
 	bool stream;	   /* gets events */
 	uint64_t event;	   /* the next one it gets */
 	uint64_t deadline; /* ns: a request or an answer is under way; 0 = none is */
@@ -39,6 +41,6 @@ short client_wants(const struct client *c);
 /* Do what is possible now. False: close it. timeout: ns that a request or an answer may take. */
 bool client_serve(struct client *c, struct api *api, short revents, uint64_t now, uint64_t timeout);
 /* The deadline is over. False: close it. */
-bool client_expired(struct client *c, struct api *api);
+bool client_expired(struct client *c, struct api *api, uint64_t now);
 
 #endif

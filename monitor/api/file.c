@@ -13,8 +13,7 @@
 
 bool api_file_is(const json_t *root)
 {
-	static const char *const marks[] = {"boot-source", MODEL_DRIVES, "machine-config",
-					    MODEL_NETS};
+	static const char marks[][20] = {"boot-source", MODEL_DRIVES, "machine-config", MODEL_NETS};
 
 	for (unsigned i = 0; i < sizeof marks / sizeof *marks; i++)
 		if (json_object_get(root, marks[i]))
@@ -42,7 +41,7 @@ static int fail(const struct api_fault *f, struct config_err *err)
 /* What only a call can do. */
 static int judge_file(const json_t *root, struct api_fault *fault)
 {
-	static const char *const lists[] = {MODEL_DRIVES, MODEL_NETS};
+	static const char lists[][20] = {MODEL_DRIVES, MODEL_NETS};
 	bool fd = json_object_get(json_object_get(root, "boot-source"), "fd") != NULL;
 	json_t *v;
 	size_t i;

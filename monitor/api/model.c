@@ -347,6 +347,25 @@ static json_t *back(unsigned id, const json_t *v)
 	return out;
 }
 
+/* Firecracker's clients know no property that is only ours: one that says what is so anyway is not
+ * shown. */
+static json_t *without_defaults(json_t *v)
+{
+	static const struct {
+		char key[12], text[8];
+	} all[] = {{"direct", "false"}, {"queues", "1"},	{"user", "false"},
+		   {"addr", "[]"},	{"antispoof", "false"}, {"fwd", "[]"}};
+
+	for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+		char *text = json_dumps(json_object_get(v, all[i].key), JSON_ENCODE_ANY);
+
+		if (text && !strcmp(text, all[i].text))
+			json_object_del(v, all[i].key);
+		free(text);
+	}
+	return v;
+}
+
 /* "16M", "65536K"... in MiB, rounded up. */
 static json_int_t mib_of(const char *mem)
 {
@@ -370,13 +389,14 @@ static int back_devices(json_t *model, const json_t *own)
 
 	json_array_foreach(json_object_get(own, "block"), i, v)
 	{
-		json_t *drive = back(SCHEMA_ID_Drive, v);
+		json_t *drive = without_defaults(back(SCHEMA_ID_Drive, v));
 
 		bad |= json_object_set_new(drive, "is_root_device", json_boolean(i == 0)) |
 		       json_array_append_new(json_object_get(model, MODEL_DRIVES), drive);
 	}
-	json_array_foreach(json_object_get(own, "net"), i, v) bad |= json_array_append_new(
-		json_object_get(model, MODEL_NETS), back(SCHEMA_ID_NetworkInterface, v));
+	json_array_foreach(json_object_get(own, "net"), i, v) bad |=
+		json_array_append_new(json_object_get(model, MODEL_NETS),
+				      without_defaults(back(SCHEMA_ID_NetworkInterface, v)));
 	return bad;
 }
 
@@ -390,7 +410,6 @@ json_t *model_of_config(const char *text)
 		bad = json_object_set_new(model, "boot-source", back(SCHEMA_ID_BootSource, own)) |
 		      json_object_set_new(model, "machine-config",
 					  json_pack("{s:I}", "mem_size_mib", mib_of(mem))) |
-		      json_object_update_new(model, back(SCHEMA_ID_FullVmConfiguration, own)) |
 		      back_devices(model, own);
 	if (!bad && json_object_get(own, "metrics"))
 		bad = json_object_set_new(model, "metrics", back(SCHEMA_ID_Metrics, own));

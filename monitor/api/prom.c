@@ -59,9 +59,11 @@ static void put_process(struct out *o)
 
 char *prom_text(const struct vm *vm, size_t *ret_len)
 {
-	char *text = malloc(TEXT_MAX);
+	/* malloc() would map and unmap this much each time, which the vCPU's thread feels. */
+	static char *text;
 	struct out o = {.vm_id = vm->cfg && vm->cfg->id ? vm->cfg->id : ""};
 
+	text = text ? text : malloc(TEXT_MAX);
 	if (!text)
 		return NULL;
 	buf_init(&o.b, text, TEXT_MAX);
@@ -76,5 +78,5 @@ char *prom_text(const struct vm *vm, size_t *ret_len)
 		metrics_each(&rep, put, &o);
 	}
 	*ret_len = o.b.len;
-	return text;
+	return strdup(text);
 }

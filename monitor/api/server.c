@@ -117,7 +117,7 @@ static void serve(struct server *s, const struct poll_set *set)
 		if (revents || c->stream)
 			ok = client_serve(c, &s->api, revents, now, s->timeout);
 		if (ok && c->deadline && c->deadline <= now)
-			ok = client_expired(c, &s->api);
+			ok = client_expired(c, &s->api, now);
 		if (!ok)
 			client_close(c);
 	}

@@ -93,14 +93,22 @@ static bool configured(const struct api *api)
 
 int api_load_snapshot(struct api *api, struct api_call *call)
 {
-	const char *mem;
+	struct api_snapshot snap = {
+		.state = text_of(call->body, "snapshot_path"),
+		.key = text_of(call->body, "key"),
+		.sig = text_of(call->body, "sig"),
+		.track_dirty = json_is_true(json_object_get(call->body, "track_dirty_pages")) ||
+			       json_is_true(json_object_get(call->body, "enable_diff_snapshots")),
+	};
 	bool paused = !json_is_true(json_object_get(call->body, "resume_vm"));
-	bool track = json_is_true(json_object_get(call->body, "track_dirty_pages")) ||
-		     json_is_true(json_object_get(call->body, "enable_diff_snapshots"));
 	char err[400] = "";
 
-	if (mem_path(call, &mem))
+	if (mem_path(call, &snap.mem))
 		return -EINVAL;
+	if (snap.sig && !snap.key) {
+		fault_set(&call->fault, "bad_value", "`sig` has no effect without `key`.");
+		return fault_field(&call->fault, "sig");
+	}
 	if (configured(api))
 		return fault_set(
 			&call->fault, "wrong_phase",
@@ -109,8 +117,7 @@ int api_load_snapshot(struct api *api, struct api_call *call)
 	struct vm_config *cfg = api_base_config(api, call);
 	if (!cfg)
 		return -EINVAL;
-	int r = api->vmm->load_config(api->ctx, cfg, text_of(call->body, "snapshot_path"), mem,
-				      track, err, sizeof err);
+	int r = api->vmm->load_config(api->ctx, cfg, &snap, err, sizeof err);
 	r = r ? api_result(call, r, "Load snapshot error: ", err)
 	      : rebind(call->body, SCHEMA_ID_SnapshotLoadParams, cfg, &call->fault);
 	if (r) {

@@ -322,22 +322,29 @@ static int snapshot(void *ctx, const char *state, const char *mem, bool diff, ch
 	return vm_hold(((struct front *)ctx)->vm, do_snapshot, &a);
 }
 
-static int load_config(void *ctx, struct vm_config *cfg, const char *state, const char *mem,
-		       bool track_dirty, char *err, size_t errlen)
+/* A copy that lives as long as cfg. NULL stays NULL. */
+static int keep(struct vm_config *cfg, const char *text, const char **ret)
 {
+	*ret = text ? config_str(cfg, text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
+static int load_config(void *ctx, struct vm_config *cfg, const struct api_snapshot *snap, char *err,
+		       size_t errlen)
+{
+	struct restore_config *to = &cfg->restore;
 	struct config_err why;
 
 	(void)ctx;
-	cfg->restore.path = config_str(cfg, state);
-	cfg->restore.mem = config_str(cfg, mem);
-	if (!cfg->restore.path || !cfg->restore.mem) {
+	if (keep(cfg, snap->state, &to->path) || keep(cfg, snap->mem, &to->mem) ||
+	    keep(cfg, snap->key, &to->key) || keep(cfg, snap->sig, &to->sig)) {
 		snprintf(err, errlen, "out of memory");
 		return -ENOMEM;
 	}
 	int r = snapshot_config(cfg, &why);
 	if (r)
 		snprintf(err, errlen, "%s", why.text);
-	cfg->track_dirty |= track_dirty;
+	cfg->track_dirty |= snap->track_dirty;
 	return r;
 }
 

@@ -24,6 +24,12 @@ struct api_limits {
 	struct api_bucket bandwidth, ops;
 };
 
+/* What PUT /snapshot/load says of the snapshot; key and sig may be NULL. */
+struct api_snapshot {
+	const char *state, *mem, *key, *sig;
+	bool track_dirty;
+};
+
 struct api_vmm {
 	/* The API thread begins: bind it by its filter if there is a VM. */
 	void (*confine)(void *ctx);
@@ -34,8 +40,8 @@ struct api_vmm {
 	 */
 	int (*start)(void *ctx, struct vm_config *cfg, bool paused, char *err, size_t errlen);
 	/* Fill in cfg (of base_config) with what the snapshot's VM is made of. */
-	int (*load_config)(void *ctx, struct vm_config *cfg, const char *state, const char *mem,
-			   bool track_dirty, char *err, size_t errlen);
+	int (*load_config)(void *ctx, struct vm_config *cfg, const struct api_snapshot *snap,
+			   char *err, size_t errlen);
 	int (*pause)(void *ctx, char *err, size_t errlen);
 	int (*resume)(void *ctx, char *err, size_t errlen);
 	int (*stop)(void *ctx, char *err, size_t errlen);

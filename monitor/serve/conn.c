@@ -19,6 +19,10 @@
 #define IDLE_PEER (60 * SEC)   /* between requests */
 #define OUT_MAX	  (128u << 20) /* bytes that all connections together keep for slow peers */
 #define HEAD_ROOM 512u
+/* A refused request is read on for so long and so far: closing a socket with unread bytes tells the
+ * peer of a broken connection, and it may never see why. */
+#define LINGER	  (2 * SEC)
+#define DRAIN_MAX (64u << 20)
 
 static size_t out_kept; /* by all connections */
 
@@ -52,6 +56,17 @@ void conn_close(struct conn *c)
 	forget_out(c);
 	memset(c, 0, sizeof *c);
 	c->fd = -1;
+}
+
+/* All is sent. */
+static void finish(struct conn *c)
+{
+	if (!c->linger || shutdown(c->fd, SHUT_WR)) {
+		conn_close(c);
+		return;
+	}
+	c->drain = DRAIN_MAX;
+	c->in_at = c->in_len = 0;
 }
 
 /* --- out --- */
@@ -100,7 +115,7 @@ static void send_now(struct conn *c, struct iovec *iov, unsigned n)
 		sent = 0;
 	if ((size_t)sent == total) {
 		if (c->closing)
-			conn_close(c);
+			finish(c);
 	} else if (keep(c, iov, n, (size_t)sent)) {
 		conn_close(c);
 	}
@@ -125,7 +140,7 @@ void conn_flush(struct conn *c, uint64_t now)
 	}
 	forget_out(c);
 	if (c->closing)
-		conn_close(c);
+		finish(c);
 	else
 		conn_parse(c, now);
 }
@@ -151,17 +166,33 @@ void conn_answer(struct conn *c, int status, const char *type, const void *body,
 	if (r)
 		http_parser_next(c->parser);
 	send_now(c, iov, 2);
-	if (c->fd >= 0 && !c->out)
+	if (c->fd >= 0 && !c->out && !c->closing)
 		conn_parse(c, now);
 }
 
 /* --- in --- */
 
+/* As much as is there, but not for ever: others wait. */
+static void drain(struct conn *c)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		ssize_t n = recv(c->fd, c->in, CONN_IN, MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0 || (size_t)n >= c->drain) {
+			conn_close(c);
+			return;
+		}
+		c->drain -= (size_t)n;
+	}
+}
+
 static void refuse(struct conn *c, uint64_t now)
 {
 	const char *why = http_parser_reason(c->parser);
 
-	c->closing = true;
+	c->closing = c->linger = true;
 	conn_answer(c, http_parser_status(c->parser), NULL, why, strlen(why), now);
 }
 
@@ -189,6 +220,10 @@ void conn_parse(struct conn *c, uint64_t now)
 
 void conn_read(struct conn *c, uint64_t now)
 {
+	if (c->drain) {
+		drain(c);
+		return;
+	}
 	/* What is there already comes first: the peer waits in its socket. */
 	if (c->in_at == c->in_len) {
 		ssize_t n = recv(c->fd, c->in, CONN_IN, MSG_DONTWAIT);
@@ -219,5 +254,7 @@ uint64_t conn_deadline(const struct conn *c)
 {
 	if (c->ready)
 		return UINT64_MAX;
+	if (c->drain)
+		return c->since + LINGER;
 	return c->since + (c->out || !http_parser_idle(c->parser) ? SLOW_PEER : IDLE_PEER);
 }

@@ -18,6 +18,8 @@ struct conn {
 	struct http_parser *parser;
 	bool ready;	/* a request is complete and waits for, or is in, the guest */
 	bool closing;	/* close when all is sent */
+	bool linger;	/* but read on for a while: see conn.c */
+	size_t drain;	/* all is sent; bytes that are still read and thrown away */
 	uint64_t since; /* ns: last progress */
 	uint64_t order; /* of requests: first come, first served */
 	char *in;	/* bytes read and not yet fed: pipelined */

@@ -192,3 +192,24 @@ def the_socket_is_private_and_not_stolen():
         except AssertionError:
             pass
         eq(Connection(m.sock).call("GET", "/").status, 200)
+
+
+@suite.case
+def a_refused_body_is_read_to_its_end():
+    """All of it can be sent before the answer is looked at; no broken pipe."""
+    with Monitor() as m:
+        for size in (65537, 10 << 20):
+            c = m.connect()
+            c.send(b"PUT /vm HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size)
+            c.send(b"x" * size)
+            r = c.reply()
+            eq((r.status, r.json()["code"]), (413, "too_large"))
+            assert c.closed()
+        c = m.connect()  # but not for ever
+        c.send(b"PUT /vm HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
+        try:
+            for _ in range(1 << 10):
+                c.send(b"x" * (1 << 20))
+            raise AssertionError("a gigabyte was read")
+        except ConnectionError:
+            pass

@@ -30,6 +30,9 @@ GOALS = (
     ("boot.hello", "at most 5 times /bin/true", lambda o, v: o <= 5 * v["spawn_true"]),
     ("boot.hello", "ten times faster than QEMU", lambda o, v: 10 * o <= v["qemu_microvm"]),
     ("api.start", "at most 1.2 times the command line", lambda o, v: o <= 1.2 * v["command_line"]),
+    ("api.noise", "at least 0.9 of the same noise next door", lambda o, v: o >= 0.9 * v["other_api"]),
+    *((f"limit.{where}.{kind}", "within 5 %", lambda o, v: 95 <= o <= 105)
+      for where in ("blk.read", "blk.write", "net.rx", "net.tx") for kind in ("bytes", "ops", "burst")),
     ("rewind.16", "at most 0.25 of /bin/true", lambda o, v: o <= 0.25 * v["spawn_true"]),
     ("rewind.64", "at most 0.35 of /bin/true", lambda o, v: o <= 0.35 * v["spawn_true"]),
     ("request.rewound.p50", "at most one /bin/true", lambda o, v: o <= v["spawn_true"]),
@@ -63,7 +66,7 @@ def print_goals(rows):
             verdict = "reached" if reached(row["ours"], row["vs"]) else "MISSED"
         except KeyError as e:
             verdict = f"unknown: no {e.args[0]}"
-        print(f"goal {name:18} {text}: {verdict}")
+        print(f"goal {name:22} {text}: {verdict}")
 
 
 def preflight(rows):
@@ -105,13 +108,13 @@ def even_lane(build):
 
 
 def measure(args):
-    import bench_api, bench_blk, bench_boot, bench_http, bench_jail, bench_mem, bench_rewind, bench_snap  # noqa: E401
+    import bench_api, bench_blk, bench_boot, bench_http, bench_jail, bench_limit, bench_mem, bench_rewind, bench_snap  # noqa: E401
 
     host = host_info()
     print("host " + ", ".join(f"{k} {v}" for k, v in host.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as work:
         b = Bench(even_lane(args.build) if in_hw_lane() else args.build, args.rounds, args.rows.replace(",", " ").split(), work)
-        for part in (bench_boot.boot, bench_api.api, bench_jail.jail, bench_rewind.rewind_all, bench_snap.snap, bench_mem.mem, bench_http.http, bench_blk.blk):
+        for part in (bench_boot.boot, bench_api.api, bench_limit.all_of_it, bench_jail.jail, bench_rewind.rewind_all, bench_snap.snap, bench_mem.mem, bench_http.http, bench_blk.blk):
             try:
                 part(b)
             except Failed as e:

@@ -85,7 +85,7 @@ def tidy(v):
 
 def show(row):
     vs = "  ".join(f"{k} {v:g} ({row['ours'] / v:.2f}x)" for k, v in row["vs"].items() if v)
-    return f"{row['name']:18} {row['ours']:>10g} {row['unit']:6} {vs}  n={row['n']}"
+    return f"{row['name']:22} {row['ours']:>10g} {row['unit']:6} {vs}  n={row['n']}"
 
 
 def usable(competitors, try_one):

@@ -52,12 +52,13 @@ static int start(void *ctx, struct vm_config *cfg, bool paused, char *err, size_
 	return 0;
 }
 
-static int load_config(void *ctx, struct vm_config *cfg, const char *state, const char *mem,
-		       bool track_dirty, char *err, size_t errlen)
+static int load_config(void *ctx, struct vm_config *cfg, const struct api_snapshot *snap, char *err,
+		       size_t errlen)
 {
 	struct api_stub *s = ctx;
 
-	snprintf(s->said, sizeof s->said, "load %.80s %.80s %d", state, mem, track_dirty);
+	snprintf(s->said, sizeof s->said, "load %.80s %.80s %d", snap->state, snap->mem,
+		 snap->track_dirty);
 	cfg->kernel = "snapshot";
 	return answer(s, err, errlen);
 }

@@ -124,6 +124,13 @@ static bool range_limit(struct uk_blk *b, unsigned cfg)
 	return true;
 }
 
+void uk__blk_measure(struct uk_blk *b)
+{
+	b->sectors = uk__virtio_cfg64(&b->dev, CFG_CAPACITY);
+	if (b->sectors > INT64_MAX / UK_SECTOR)
+		b->sectors = INT64_MAX / UK_SECTOR;
+}
+
 static int start(struct uk_blk *b)
 {
 	const uint64_t wanted =
@@ -137,7 +144,7 @@ static int start(struct uk_blk *b)
 	if (r < 0)
 		return r;
 	f = b->dev.features;
-	b->sectors = uk__virtio_cfg64(&b->dev, CFG_CAPACITY);
+	uk__blk_measure(b);
 	b->block_size = f & F_BLK_SIZE ? uk__virtio_cfg32(&b->dev, CFG_BLK_SIZE) : UK_SECTOR;
 	if (b->block_size < UK_SECTOR || b->block_size > 65536 ||
 	    b->block_size & (b->block_size - 1))
@@ -150,8 +157,6 @@ static int start(struct uk_blk *b)
 		b->seg_max = b->vq.size > 2 ? b->vq.size - 2u : 0;
 	if (b->seg_max == 0)
 		return -ENOTSUP;
-	if (b->sectors > INT64_MAX / UK_SECTOR)
-		b->sectors = INT64_MAX / UK_SECTOR;
 	b->range_max = RANGE_MAX;
 	b->ro = (f & F_RO) != 0;
 	b->can_flush = (f & F_FLUSH) != 0;

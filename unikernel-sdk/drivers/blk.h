@@ -49,6 +49,8 @@ struct uk_blk_req {
 	struct uk_blk_req *next, **link;
 };
 
+/* Look at the capacity again: the host may have put another file in its place. */
+void uk__blk_measure(struct uk_blk *b);
 /* Disk n, found and started at the first call; NULL when there is none. */
 struct uk_blk *uk__blk_get(unsigned n);
 

@@ -86,6 +86,8 @@ static ssize_t each(struct uk_file *f, bool write, const struct iovec *iov, int 
 
 		if (len == 0)
 			continue;
+		if (pos >= bytes(b))
+			uk__blk_measure(b);
 		if (pos >= bytes(b)) {
 			k = write ? -ENOSPC : 0;
 			break;
@@ -124,6 +126,8 @@ static ssize_t dev_writev(struct uk_file *f, const struct iovec *iov, int n, int
 
 static int64_t dev_lseek(struct uk_file *f, int64_t off, int whence)
 {
+	if (whence == SEEK_END)
+		uk__blk_measure(f->priv);
 	int64_t base = whence == SEEK_SET   ? 0
 		       : whence == SEEK_CUR ? f->pos
 		       : whence == SEEK_END ? (int64_t)bytes(f->priv)
@@ -152,6 +156,8 @@ static long dev_ioctl(struct uk_file *f, unsigned long req, long arg)
 {
 	struct uk_blk *b = f->priv;
 
+	if ((uint32_t)req == BLKGETSIZE64 || (uint32_t)req == BLKGETSIZE)
+		uk__blk_measure(b);
 	switch ((uint32_t)req) {
 	case BLKGETSIZE64:
 		*(uint64_t *)arg = bytes(b);

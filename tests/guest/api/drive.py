@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,9 @@ import time
 
 sys.path[:0] = ["tests/api", "tests/examples"]
 
+import flow  # noqa: E402
+import own_client  # noqa: E402
+import rows  # noqa: E402
 from client import Connection, Monitor  # noqa: E402
 from lib import eq  # noqa: E402
 
@@ -302,5 +306,327 @@ def hostile():
         vm.stop()
 
 
-globals()[sys.argv[1]]()
+
+# --- with a tap ($TAP) or a disk ($DISK_d) ---
+
+
+def fetch(url, **kw):
+    return subprocess.run(["curl", "-sf", "-m", "60", url], capture_output=True, **kw)
+
+
+def put_net(vm):
+    vm.ok("PUT", "/network-interfaces/n", {"iface_id": "n", "host_dev_name": os.environ["TAP"]})
+
+
+def put_disk(vm, path=None):
+    path = path or os.environ["DISK_d"]
+    vm.ok("PUT", "/drives/d", {"drive_id": "d", "is_root_device": True, "path_on_host": path})
+
+
+def errors():
+    """Bad input of a VM that runs."""
+    with Vm() as vm:
+        put_disk(vm)
+        put_net(vm)
+        vm.boot("tick")
+        files = {rows.DISK: os.environ["DISK_d"], rows.IMAGE: IMAGE}
+        bad = [rows.wrong(row, vm.call(*row.call.split(" "), rows.with_files(row.body, files))) for row in rows.ROWS if row.phase == "R"]
+        assert len(bad) > 10 and not any(bad), "\n".join(b for b in bad if b)
+        vm.stop()
+
+
+def delete():
+    """What is deleted before the start is not in the VM, nor its descriptor in the monitor."""
+    with Vm() as vm:
+        put_disk(vm, "/dev/null")
+        vm.ok("DELETE", "/drives/d")
+        vm.ok("PUT", "/network-interfaces/x", {"iface_id": "x", "host_dev_name": "nosuchtap"})
+        vm.ok("DELETE", "/network-interfaces/x")
+        put_disk(vm)
+        vm.boot("disk")
+        vm.until(lambda: "disk 1 1048576 " in vm.text())
+        eq(vm.ok("GET", "/vm/config").json()["network-interfaces"], [])
+        vm.stop()
+
+
+def swap():
+    """The guest sees the new file, and its size, from the call on; and the old one is whole and closed."""
+    with Vm() as vm:
+        files = []
+        for i, size in ((0, 1 << 20), (1, 2 << 20), (2, 1 << 20)):
+            files.append(vm.file(f"disk{i}"))
+            with open(files[i], "wb") as f:
+                f.write(b"content%d" % i)
+                f.truncate(size)
+        put_disk(vm, files[0])
+        vm.boot("disk")
+        for i, size in ((0, 1 << 20), (1, 2 << 20), (2, 1 << 20), (0, 1 << 20)):
+            before = len(vm.text())
+            vm.ok("PATCH", "/drives/d", {"drive_id": "d", "path_on_host": files[i]})
+            vm.until(lambda: f"disk 1 {size} content{i}\n" in vm.text()[before:])
+            open_now = {os.stat(f"/proc/{vm.proc.pid}/fd/{fd}").st_ino for fd in os.listdir(f"/proc/{vm.proc.pid}/fd")}
+            eq([os.stat(f).st_ino in open_now for f in files], [j == i for j in range(3)], "which files are open")
+            eq(vm.ok("GET", "/vm/config").json()["drives"][0]["path_on_host"], files[i])
+        with open(files[0], "r+b") as f:  # the file that is there grows: it is looked at again
+            f.truncate(4 << 20)
+        vm.ok("PATCH", "/drives/d", {"drive_id": "d", "path_on_host": files[0]})
+        vm.until(lambda: f"disk 1 {4 << 20} content0\n" in vm.text())
+        r = vm.call("PATCH", "/drives/d", {"drive_id": "d", "path_on_host": "/nope"})
+        eq(r.status, 400)
+        before = len(vm.text())
+        vm.until(lambda: "content0\n" in vm.text()[before:])
+        vm.stop()
+
+
+def limits():
+    """Rates and bursts of a device that is under way, changed by PATCH: within 5 % at the best of some looks, for the
+    machine may be late; never above."""
+    what, rate = os.environ["FLOW"], 400
+    with Vm() as vm:
+        net = what in ("rx", "tx")
+        flow.boot(vm.call, IMAGE, what, os.environ["GUEST_IP"], os.environ["HOST_IP"], None if net else os.environ["DISK_d"],
+                  os.environ["TAP"] if net else None)
+        f = flow.Flow(what, vm.call, vm.text, os.environ["TAP"])
+        flood = None
+        if what == "rx":
+            vm.until(lambda: "ready" in vm.text())
+            flood = flow.Flood(os.environ["GUEST_IP"])
+        f.started()
+        looks = {
+            "bandwidth": lambda: f.ratio("bandwidth", rate, 1.5),
+            "ops": lambda: f.ratio("ops", 2 * rate, 1.5),
+            "burst": lambda: f.burst_ratio("ops", rate, 300, 1.5),
+        }
+        for name, look in looks.items():
+            seen = []
+            while not seen or not 0.95 <= seen[-1] <= 1.05:
+                seen.append(look())
+                assert seen[-1] < 1.05 and len(seen) < 8, f"{what} {name}: {seen}"
+            print(what, name, *("%.3f" % r for r in seen))
+        f.patch(ops={"size": 0, "refill_time": 0}, bandwidth={"size": 0, "refill_time": 0})
+        n, t = f.now()
+        n2, t2 = f.wait(lambda a, b: a > n + 3 * rate)
+        assert (n2 - n) / (t2 - t) > 1.5 * rate, "it is still limited"
+        if flood:
+            flood.stop()
+        vm.stop()
+
+
+def traffic():
+    """Pauses amid a download: the bytes are all there and right, and the guest goes on each time."""
+    with Vm() as vm:
+        put_net(vm)
+        root = os.environ["DISK_root"]
+        vm.ok("PUT", "/drives/root", {"drive_id": "root", "path_on_host": root, "is_root_device": True, "is_read_only": True})
+        vm.ok("PUT", "/boot-source", {"kernel_image_path": IMAGE, "boot_args": f"mayfly.ip={os.environ['GUEST_IP']}/24 -- -p 80"})
+        events = Events(vm)
+        vm.ok("PUT", "/actions", {"action_type": "InstanceStart"})
+        url = f"http://{os.environ['GUEST_IP']}/big"
+        vm.until(lambda: fetch(url.removesuffix("big")).returncode == 0)
+        # Slowly enough that the pauses come amid it.
+        vm.ok("PATCH", "/network-interfaces/n", {"iface_id": "n", "tx_rate_limiter": {"bandwidth": {"size": 200000, "refill_time": 100}}})
+        get = subprocess.Popen(["curl", "-sf", "-m", "120", url], stdout=subprocess.PIPE)
+        want = open(os.path.join(os.environ["WORK"], "site/big"), "rb").read()
+        got = get.stdout.read(len(want) // 10)
+        pauses = 0
+        while len(got) < len(want):
+            vm.ok("PATCH", "/vm", {"state": "Paused"})
+            pauses += 1
+            eq(vm.state(), "Paused")
+            vm.ok("PATCH", "/vm", {"state": "Resumed"})
+            more = get.stdout.read(min(len(want) // 10, len(want) - len(got)))
+            assert more, "the download broke off"
+            got += more
+        assert got == want and get.wait() == 0
+        assert pauses > 5, pauses
+        vm.stop()
+        names = events.names()
+        eq(names[:4], ["created", "loaded", "first_instruction", "guest_ready"])
+        eq((names.count("paused"), names.count("resumed")), (pauses, pauses))
+
+
+def orderly():
+    """SendCtrlAltDel lets the program's SIGTERM handler run, also out of a pause."""
+    for paused in (False, True):
+        with Vm() as vm:
+            vm.boot("wait")
+            vm.until(lambda: "waiting" in vm.text())
+            if paused:
+                vm.ok("PATCH", "/vm", {"state": "Paused"})
+            vm.ok("PUT", "/actions", {"action_type": "SendCtrlAltDel"})
+            eq(vm.wait(), 17)
+            assert "stopped by signal 15" in vm.text(), vm.text()
+
+
+def stopped():
+    """Stopped and continued by job control, before the start and after it: calls that wait go on."""
+    with Vm() as vm:
+        events = Events(vm)  # what listens makes the API's thread wait with a timeout
+        for start in (False, True):
+            if start:
+                vm.boot()
+                vm.until_tick(3)
+            vm.call("GET", "/")
+            wait_for_sleep(vm.proc.pid)
+            os.kill(vm.proc.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, vm.proc.pid, os.WSTOPPED | os.WNOWAIT)
+            os.kill(vm.proc.pid, signal.SIGCONT)
+            os.waitid(os.P_PID, vm.proc.pid, os.WCONTINUED | os.WNOWAIT)
+            eq(vm.call("GET", "/version").status, 200)
+            # A refused body, in the phase's own filter.
+            c = vm.connect()
+            c.send(b"PUT /vm HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n")
+            c.send(b"x" * 10000000)
+            eq(c.reply().status, 413)
+            assert c.closed()
+        vm.stop()
+        eq(events.names()[-1], "exit")
+
+
+def wait_for_sleep(pid):
+    """Until every thread but the vCPU's sleeps in a call."""
+    while True:
+        states = [open(f"/proc/{pid}/task/{t}/stat").read().rsplit(")", 1)[1].split()[0] for t in os.listdir(f"/proc/{pid}/task") if int(t) != pid]
+        if states and all(s == "S" for s in states):
+            return
+        time.sleep(0.001)
+
+
+def device_error():
+    """A guest that lies to its devices: each lie that breaks one is an event, with the device's name and a time."""
+    with Vm() as vm:
+        put_net(vm)
+        put_disk(vm)
+        events = Events(vm)
+        vm.boot(os.environ["HOST_IP"])
+        eq(vm.wait(), 0)
+        every = events.all()
+        errors = [e for e in every if e["event"] == "device_error"]
+        eq({e["text"].split(":")[0] for e in errors}, {"d", "n"})
+        for e in every:
+            assert e["t_ns"] > 0 and abs(e["wall_ns"] / 1e9 - time.time()) < 600, e
+        eq([e["t_ns"] for e in every], sorted(e["t_ns"] for e in every))
+        eq((every[-1]["event"], every[-1]["status"], every[-1]["reason"]), ("exit", 0, "exited"))
+
+
+def signed():
+    """PUT /snapshot/load with a key takes what is signed with it, and nothing else."""
+    work = os.environ["WORK"]
+    state, mem, key, pub = (os.path.join(work, n) for n in ("s", "m", "k.pem", "k.pub"))
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER", "-out", pub], check=True)
+    with Vm() as vm:
+        vm.ok("PUT", "/machine-config", {"vcpu_count": 1, "mem_size_mib": 8})
+        vm.boot()
+        vm.until_tick(5)
+        vm.ok("PATCH", "/vm", {"state": "Paused"})
+        vm.ok("PUT", "/snapshot/create", {"snapshot_path": state, "mem_file_path": mem})
+        vm.stop()
+    load = {"snapshot_path": state, "mem_file_path": mem, "key": pub, "resume_vm": True}
+    with Vm() as vm:
+        r = vm.call("PUT", "/snapshot/load", load)
+        assert r.status == 400 and "s.sig: No such file" in r.json()["fault_message"], r
+        other = vm.file("other.sig", "x" * 64)
+        r = vm.call("PUT", "/snapshot/load", {**load, "sig": other})
+        assert r.status == 400 and "is not the signature of this snapshot" in r.json()["fault_message"], r
+        eq(vm.call("PUT", "/snapshot/load", {"snapshot_path": state, "mem_file_path": mem, "sig": other}).json()["field"], "sig")
+        subprocess.run(["openssl", "pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", state, "-out", state + ".sig"], check=True)
+        vm.ok("PUT", "/snapshot/load", load)
+        vm.until_tick(10)
+        vm.stop()
+
+
+def config_file():
+    """Firecracker's configuration file starts the VM, and the API is there beside it."""
+    out = os.path.join(os.environ["WORK"], "vm.json")
+    log, metrics = (os.path.join(os.environ["WORK"], n) for n in ("fc.log", "fc.metrics"))
+    config = {
+        "boot-source": {"kernel_image_path": IMAGE, "initrd_path": None,
+                        "boot_args": f"console=ttyS0 reboot=k panic=1 mayfly.ip={os.environ['GUEST_IP']}/24 -- -p 80"},
+        "drives": [{"drive_id": "rootfs", "partuuid": None, "is_root_device": True, "cache_type": "Unsafe", "is_read_only": True,
+                    "path_on_host": os.environ["DISK_root"], "io_engine": "Sync", "rate_limiter": None, "socket": None}],
+        "machine-config": {"vcpu_count": 2, "mem_size_mib": 64, "smt": False, "track_dirty_pages": False, "huge_pages": "None"},
+        "network-interfaces": [{"iface_id": "net1", "host_dev_name": os.environ["TAP"], "guest_mac": "06:00:AC:10:00:02"}],
+        "logger": {"log_path": log, "level": "Info", "show_level": True}, "metrics": {"metrics_path": metrics},
+        "cpu-config": None, "balloon": None, "vsock": None, "mmds-config": None, "entropy": None, "pmem": [], "memory-hotplug": None,
+    }
+    with open(out, "w") as f:
+        json.dump(config, f)
+    with Vm("--config-file", out) as vm:
+        vm.until(lambda: fetch(f"http://{os.environ['GUEST_IP']}/").returncode == 0)
+        eq(vm.state(), "Running")
+        got = vm.ok("GET", "/vm/config").json()
+        eq((got["drives"][0]["drive_id"], got["network-interfaces"][0]["iface_id"], got["machine-config"]["mem_size_mib"]), ("rootfs", "net1", 64))
+        vm.ok("PATCH", "/drives/rootfs", {"drive_id": "rootfs", "rate_limiter": {"ops": {"size": 100, "refill_time": 100}}})
+        vm.stop()
+        with open(metrics) as f:
+            eq(json.load(f)["mem_size"], 64 << 20)
+        assert os.path.exists(log)
+
+
+def prometheus():
+    """What promtool takes as metrics, with devices and without."""
+    def judge(text):
+        r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+        # Names are its taste ("no help text", ...); what does not parse is an error.
+        assert r.returncode in (0, 3) and b"error while linting" not in r.stderr, r.stderr.decode()
+
+    judge(b"# TYPE a counter\na 1\n")
+    assert subprocess.run(["promtool", "check", "metrics"], input=b"a{ 1\n", capture_output=True).returncode not in (0, 3), "it takes anything"
+    with Vm("--id", "v") as vm:
+        judge(vm.ok("GET", "/metrics").body)
+        put_disk(vm)
+        put_net(vm)
+        vm.boot("disk")
+        vm.until_tick(5)
+        text = vm.ok("GET", "/metrics").body
+        assert b'mayfly_block_read_bytes_total{vm="v",drive="d"}' in text, text.decode()
+        judge(text)
+        vm.stop()
+
+
+def own():
+    """Firecracker's own client and validator, from configuration to snapshot."""
+    work = os.environ["WORK"]
+    state, mem = os.path.join(work, "s"), os.path.join(work, "m")
+    with Vm() as vm:
+        api = own_client.load(vm.sock)
+        api.boot.put(kernel_image_path=IMAGE, boot_args="reboot=k panic=1 -- disk")
+        api.machine_config.put(vcpu_count=2, mem_size_mib=16, track_dirty_pages=True)
+        api.drive.put(drive_id="d", path_on_host=os.environ["DISK_d"], is_root_device=True, is_read_only=False)
+        api.network.put(iface_id="n", host_dev_name=os.environ["TAP"], guest_mac="06:00:00:00:00:01")
+        api.metrics.put(metrics_path=vm.file("metrics"))
+        api.actions.put(action_type="InstanceStart")
+        vm.until_tick(5)
+        eq(api.describe.get().json()["state"], "Running")
+        api.drive.patch(drive_id="d", path_on_host=os.environ["DISK_d"],
+                        rate_limiter={"bandwidth": {"size": 1000000, "refill_time": 100}, "ops": {"size": 100, "refill_time": 100}})
+        api.network.patch(iface_id="n", tx_rate_limiter={"bandwidth": {"size": 1000000, "refill_time": 100}})
+        api.vm_config.get()
+        api.machine_config.get()
+        api.actions.put(action_type="FlushMetrics")
+        assert "after starting the microVM" in own_client.fault(api.boot.put, kernel_image_path=IMAGE)
+        assert "unknown field `is_read_only`" in own_client.fault(api.drive.patch, drive_id="d", is_read_only=True)
+        api.vm.patch(state="Paused")
+        eq(api.describe.get().json()["state"], "Paused")
+        api.snapshot_create.put(snapshot_path=state, mem_file_path=mem, snapshot_type="Full")
+        api.vm.patch(state="Resumed")
+        vm.until_tick(vm.ticks()[-1][0] + 5)
+        api.actions.put(action_type="SendCtrlAltDel")
+        eq(vm.wait(), 143)
+    with Vm() as vm:
+        api = own_client.load(vm.sock)
+        api.snapshot_load.put(snapshot_path=state, mem_backend={"backend_type": "File", "backend_path": mem}, resume_vm=True,
+                              network_overrides=[{"iface_id": "n", "host_dev_name": os.environ["TAP"]}])
+        vm.until_tick(10)
+        eq(api.vm_config.get().json()["drives"][0]["drive_id"], "d")
+        api.actions.put(action_type="SendCtrlAltDel")
+        eq(vm.wait(), 143)
+
+
+try:
+    globals()[sys.argv[1]]()
+except own_client.Missing as e:
+    print(e)
+    sys.exit(77)
 print("PASS")

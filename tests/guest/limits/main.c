@@ -9,11 +9,15 @@
  * sleeping limits rx FRAMES_PER_S BUCKET     datagrams to port 9 that somebody floods us with
  *   limits tx PORT                    floods HOST_IP's PORT with datagrams of 958 bytes until told
  * to stop
+ *   limits flow WHAT                  does nothing but read or write the disk (8 requests of 4 KiB
+ * at a time), rx or tx datagrams (tx: to port 9), for ever, as fast as it may; every 20 ms a line
+ * says "io N NS": so many were done by that time (tests/api/flow.py)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -80,14 +84,19 @@ static int disk(struct meter *m)
 	}
 }
 
-static void submit(aio_context_t ctx, int fd, struct iocb *cb, unsigned slot)
+static void submit_op(aio_context_t ctx, int fd, struct iocb *cb, unsigned slot, uint16_t op)
 {
 	*cb = (struct iocb){.aio_fildes = (uint32_t)fd,
-			    .aio_lio_opcode = IOCB_CMD_PREAD,
+			    .aio_lio_opcode = op,
 			    .aio_buf = (uint64_t)(uintptr_t)bufs[slot],
 			    .aio_nbytes = BLOCK,
 			    .aio_data = slot};
 	CHECK(syscall(SYS_io_submit, ctx, 1L, &cb) == 1);
+}
+
+static void submit(aio_context_t ctx, int fd, struct iocb *cb, unsigned slot)
+{
+	submit_op(ctx, fd, cb, slot, IOCB_CMD_PREAD);
 }
 
 static int spin(struct meter *m)
@@ -168,9 +177,82 @@ static int tx(const char *port)
 	}
 }
 
+/* --- flow --- */
+
+static void flow_add(void)
+{
+	static uint64_t n;
+	static double last;
+	double t = now();
+
+	n++;
+	if (t - last < 0.02)
+		return;
+	last = t;
+	printf("io %llu %.0f\n", (unsigned long long)n, t * 1e9);
+	fflush(stdout);
+}
+
+static int flow_disk(bool write)
+{
+	static struct iocb cb[DEPTH];
+	struct io_event ev[DEPTH];
+	aio_context_t ctx = 0;
+	int fd = open("/dev/vda", O_RDWR | O_DIRECT);
+	uint16_t op = write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+
+	CHECK(fd >= 0 && syscall(SYS_io_setup, DEPTH, &ctx) == 0);
+	for (unsigned i = 0; i < DEPTH / 2; i++)
+		submit_op(ctx, fd, &cb[i], i, op);
+	for (;;) {
+		long n = syscall(SYS_io_getevents, ctx, 1L, (long)DEPTH, ev, NULL);
+
+		CHECK(n > 0);
+		for (long i = 0; i < n; i++) {
+			CHECK(ev[i].res == BLOCK);
+			flow_add();
+			submit_op(ctx, fd, &cb[ev[i].data], (unsigned)ev[i].data, op);
+		}
+	}
+}
+
+static int flow_net(bool send_it)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char buf[2048] = {0};
+
+	CHECK(fd >= 0);
+	if (send_it)
+		CHECK(inet_pton(AF_INET, getenv("HOST_IP"), &a.sin_addr) == 1 &&
+		      connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	else
+		CHECK(bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		if (!send_it)
+			CHECK(recv(fd, buf, sizeof buf, 0) > 0);
+		else if (send(fd, buf, 958, 0) < 0) /* full: that is the point */
+			usleep(500);
+		if (send_it && recv(fd, buf, 1, MSG_DONTWAIT) > 0)
+			return pass();
+		flow_add();
+	}
+}
+
+static int flow(const char *what)
+{
+	if (!strcmp(what, "rx") || !strcmp(what, "tx"))
+		return flow_net(*what == 't');
+	return flow_disk(!strcmp(what, "write"));
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc >= 3);
+	if (strcmp(argv[1], "flow") == 0)
+		return flow(argv[2]);
 	if (strcmp(argv[1], "tx") == 0)
 		return tx(argv[2]);
 	CHECK(argc == 4);
