@@ -82,6 +82,18 @@ static int create_kvm_vm(struct vm *vm, char *err, size_t errlen)
 	return 0;
 }
 
+/* Where the host hands out huge pages unasked, one touched page would cost (and clear) 2 MiB, or
+ * not, as the address falls: they are for a guest with a disk in O_DIRECT alone, since its transfers
+ * are cut up by the host's device where memory is in small pieces. Kernels without THP refuse:
+ * small pages then. */
+static int page_advice(const struct vm_config *cfg)
+{
+	for (unsigned i = 0; i < cfg->nblk; i++)
+		if (cfg->blk[i].direct)
+			return MADV_HUGEPAGE;
+	return MADV_NOHUGEPAGE;
+}
+
 static int create_memory(struct vm *vm, char *err, size_t errlen)
 {
 	uint64_t size = vm->cfg->mem;
@@ -91,10 +103,7 @@ static int create_memory(struct vm *vm, char *err, size_t errlen)
 	if (p == MAP_FAILED)
 		return vm_error(err, errlen, "--mem: cannot reserve guest memory");
 	vm->gm = (struct gmem){.base = p, .size = size};
-	/* Where the host hands out huge pages unasked, one touched page would cost (and clear) 2
-	 * MiB, or not, as the address falls. Kernels without THP refuse: nothing to switch off
-	 * then. */
-	(void)madvise(p, size, MADV_NOHUGEPAGE);
+	(void)madvise(p, size, page_advice(vm->cfg));
 	return 0;
 }
 
