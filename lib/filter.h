@@ -14,12 +14,14 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define FILTER_NEXT   (SECCOMP_RET_TRACE | 0xffffu)
 #define FILTER_HEAD   5	   /* instructions of every block that judge the architecture */
 #define FILTER_INSNS  2048 /* of a linked filter; the kernel takes 4096 */
+#define FILTER_BLOCK_INSNS 256 /* of a block, so that its jumps reach its end */
 #define FILTER_SLOTS  8	   /* values of one block that are known at launch only */
 #define FILTER_BLOCKS 32
 #define FILTER_CALLS  128 /* different ones of a linked filter */
@@ -31,19 +33,27 @@ struct filter_fixup {
 	uint16_t slot;
 };
 
+/* A call that is allowed whatever its arguments, by that rule. */
+struct filter_free {
+	uint16_t nr;
+	uint16_t rule;
+};
+
 struct filter_block {
 	const char *feature;
 	const struct sock_filter *insns;
 	const struct filter_fixup *fixups;
 	const char *const *slots;
-	const uint16_t *calls; /* numbers of the calls that it has rules for */
-	uint16_t ninsns, nfixups, nslots, ncalls;
+	const uint16_t *calls; /* numbers of the calls that insns, if there are any, judge */
+	const struct filter_free *frees;
+	uint16_t ninsns, nfixups, nslots, ncalls, nfrees;
 };
 
 struct filter_policy {
 	const char *name;
 	const struct filter_block *blocks;
 	unsigned nblocks;
+	bool deny; /* rules say what fails with EPERM, all else is allowed */
 };
 
 /* One thing that is there: a feature, with its descriptors. */
@@ -64,9 +74,9 @@ enum filter_mode {
 
 /*
  * Put the blocks of policy that uses names in a row, in the policy's order; a feature that is used
- * twice is there twice. In front stands a search for the call's number: most calls are in no block,
- * and the kernel walks a filter for every call there is when it loads it. prog has room for
- * FILTER_INSNS. Returns the number of instructions; -ENOENT when a use lacks the value of a slot,
+ * twice is there twice. In front stands a search for the call's number among ranges with one
+ * answer: loading takes the kernel 0.15 us an instruction, and it walks the filter for every call
+ * there is. prog has room for FILTER_INSNS. Returns the number of instructions; -ENOENT when a use lacks the value of a slot,
  * -E2BIG when it does not fit. Unused blocks cost nothing.
  */
 int filter_link(const struct filter_policy *policy, const struct filter_use *uses, size_t nuses,

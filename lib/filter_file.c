@@ -88,6 +88,13 @@ static int get_code(struct cursor *c, struct filter_block *b)
 	if (!get(c, f->calls + f->ncalls, b->ncalls * sizeof f->calls[0]))
 		return cut(c);
 	f->ncalls += b->ncalls;
+	if (b->nfrees > FILTER_CALLS ||
+	    b->nfrees > sizeof f->frees / sizeof f->frees[0] - f->nfrees)
+		return too_many(c, "calls");
+	b->frees = f->frees + f->nfrees;
+	if (!get(c, f->frees + f->nfrees, b->nfrees * sizeof f->frees[0]))
+		return cut(c);
+	f->nfrees += b->nfrees;
 	if (b->nfixups > sizeof f->fixups / sizeof f->fixups[0] - f->nfixups)
 		return too_many(c, "places to write to");
 	b->fixups = f->fixups + f->nfixups;
@@ -107,7 +114,7 @@ static int get_code(struct cursor *c, struct filter_block *b)
 
 static int get_block(struct cursor *c, struct filter_block *b)
 {
-	uint16_t counts[4];
+	uint16_t counts[5];
 	int r = get_name(c, &b->feature);
 
 	if (r < 0)
@@ -118,6 +125,7 @@ static int get_block(struct cursor *c, struct filter_block *b)
 	b->nfixups = counts[1];
 	b->nslots = counts[2];
 	b->ncalls = counts[3];
+	b->nfrees = counts[4];
 	r = get_slots(c, b);
 	return r < 0 ? r : get_code(c, b);
 }
@@ -150,7 +158,7 @@ int filter_file_parse(struct filter_file *ret_f, const void *data, size_t len, s
 	struct filter_file_head head;
 
 	ret_f->npolicies = ret_f->nblocks = ret_f->nslots = ret_f->nfixups = ret_f->ninsns =
-		ret_f->ncalls = ret_f->nnames = 0;
+		ret_f->ncalls = ret_f->nfrees = ret_f->nnames = 0;
 	if (len > FILTER_FILE_MAX)
 		return errtext_set(err, -EINVAL, "longer than %u bytes", FILTER_FILE_MAX);
 	if (!get(&c, &head, sizeof head) ||

@@ -5,7 +5,8 @@
  * is judged; what passes can still be a foolish policy, but no invalid one. Little endian, packed:
  *
  *   filter_file_head; per policy: name[24], uint32 blocks; per block: feature[24], uint16
- *   insns, fixups, slots, calls; slots of name[24]; uint16 calls; fixups; instructions
+ *   insns, fixups, slots, calls, frees; slots of name[24]; uint16 calls; frees; fixups;
+ *   instructions
  */
 #ifndef LIB_FILTER_FILE_H
 #define LIB_FILTER_FILE_H
@@ -13,7 +14,7 @@
 #include "lib/errtext.h"
 #include "lib/filter.h"
 
-#define FILTER_FILE_MAGIC    "MAYFSEC2"
+#define FILTER_FILE_MAGIC    "MAYFSEC3"
 #define FILTER_FILE_POLICIES 8
 #define FILTER_FILE_MAX	     (64u << 10)
 
@@ -25,7 +26,7 @@ struct filter_file_head {
 /* Points into itself. */
 struct filter_file {
 	struct filter_policy policies[FILTER_FILE_POLICIES];
-	unsigned npolicies, nblocks, nslots, nfixups, ninsns, ncalls;
+	unsigned npolicies, nblocks, nslots, nfixups, ninsns, ncalls, nfrees;
 	char names[FILTER_FILE_POLICIES + 2 * FILTER_BLOCKS + FILTER_BLOCKS * FILTER_SLOTS]
 		  [FILTER_NAME];
 	unsigned nnames;
@@ -33,6 +34,7 @@ struct filter_file {
 	const char *slots[FILTER_BLOCKS * FILTER_SLOTS];
 	struct filter_fixup fixups[1024];
 	uint16_t calls[1024];
+	struct filter_free frees[1024];
 	struct sock_filter insns[FILTER_FILE_MAX / sizeof(struct sock_filter)];
 };
 

@@ -158,16 +158,30 @@ int confine_setup(const struct opts_early *early, struct errtext *err)
 {
 	static struct filter_file file; /* touched only when there is one */
 	const char *custom = early->seccomp_policy;
-	const struct filter_use uses[] = {{.feature = "always"},
-					  {.feature = "narrow"},
-					  {.feature = early->helper ? "helper" : "-"},
-					  {.feature = early->serve ? "serve" : "-"},
-					  {.feature = early->restore ? "restore" : "-"},
-					  {.feature = early->api ? "api" : "-"},
-					  {.feature = early->standby ? "standby" : "-"},
-					  {.feature = early->check_host ? "check-host" : "-"}};
+	const struct {
+		const char *feature;
+		bool there;
+	} all[] = {{"always", true},
+		   {"narrow", true},
+		   {"helper", early->helper},
+		   {"serve", early->serve},
+		   {"restore", early->restore},
+		   {"api", early->api},
+		   {"standby", early->standby},
+		   {"check-host", early->check_host},
+		   {"disk", early->disk},
+		   {"nic", early->nic},
+		   {"hlt", early->hlt},
+		   {"thread", early->hlt || early->save},
+		   {"save", early->save},
+		   {"state", early->save || early->serve}};
+	struct filter_use uses[sizeof all / sizeof all[0]];
+	size_t n = 0;
 	int r;
 
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (all[i].there)
+			uses[n++] = (struct filter_use){.feature = all[i].feature};
 	if (early->seccomp == FILTER_OFF)
 		return custom ? errtext_set(err, -EINVAL,
 					    "--seccomp-policy has no effect without seccomp; leave "
@@ -179,8 +193,7 @@ int confine_setup(const struct opts_early *early, struct errtext *err)
 			return errtext_blame(err, r, "--seccomp-policy %s", custom);
 		confine_file = &file;
 	}
-	r = filter_link(&filter_setup, uses, sizeof uses / sizeof uses[0], early->seccomp,
-			main_prog.insns);
+	r = filter_link(&filter_setup, uses, n, early->seccomp, main_prog.insns);
 	if (r > 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = -errno;
 	if (r > 0)

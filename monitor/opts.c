@@ -488,6 +488,25 @@ static int apply(int argc, char *const argv[], struct parse *p, bool first)
 	return 0;
 }
 
+/* What one option may lead to. A snapshot says itself what devices there are. */
+static void may_lead_to(const struct opt *opt, const char *val, struct opts_early *ret)
+{
+	bool any = opt->set == set_config_file || opt->set == set_standby ||
+		   opt->set == set_fork || !strcmp(opt->name, "api-sock");
+	bool restore = any || opt->set == set_restore;
+
+	ret->api |= any;
+	ret->standby |= any;
+	ret->restore |= restore;
+	ret->helper |= any || (opt->set == set_net && strstr(val, "user"));
+	ret->serve |= any || !strcmp(opt->name, "serve");
+	ret->check_host |= !strcmp(opt->name, "check-host");
+	ret->disk |= restore || opt->set == set_block;
+	ret->nic |= restore || opt->set == set_net;
+	ret->hlt |= restore || !strcmp(opt->name, "idle");
+	ret->save |= restore || opt->set == set_snapshot;
+}
+
 void opts_early(int argc, char *const argv[], struct opts_early *ret)
 {
 	struct opts o = {.seccomp = OPTS_SECCOMP};
@@ -503,16 +522,7 @@ void opts_early(int argc, char *const argv[], struct opts_early *ret)
 			break;
 		if (opt->set == set_seccomp || opt->set == set_seccomp_policy)
 			(void)opt->set(&p, opt->name, val);
-		bool any = opt->set == set_config_file || opt->set == set_standby ||
-			   opt->set == set_fork || !strcmp(opt->name, "api-sock");
-		bool serve = !strcmp(opt->name, "serve");
-
-		ret->api |= any;
-		ret->helper |= any || (opt->set == set_net && strstr(val, "user"));
-		ret->serve |= any || serve;
-		ret->check_host |= !strcmp(opt->name, "check-host");
-		ret->standby |= any;
-		ret->restore |= any || opt->set == set_restore;
+		may_lead_to(opt, val, ret);
 	}
 	ret->seccomp = o.seccomp;
 	ret->seccomp_policy = o.seccomp_policy;

@@ -32,13 +32,15 @@ struct opts {
 
 /*
  * Before anything else is read: what the options say of seccomp, and what they may lead to: a
- * helper program (user-mode network), clients (--serve), a restored VM, an API. A file could ask
- * for any of them. Mistakes are opts_parse's.
+ * helper program (user-mode network), clients (--serve), a restored VM, an API, devices. A file
+ * could ask for any of them. Mistakes are opts_parse's.
  */
 struct opts_early {
 	enum filter_mode seccomp;
 	const char *seccomp_policy;
 	bool helper, serve, restore, api, standby, check_host;
+	bool disk, nic, hlt;
+	bool save; /* snapshots, and the record of a restored guest's pages */
 };
 void opts_early(int argc, char *const argv[], struct opts_early *ret);
 

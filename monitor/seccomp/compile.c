@@ -216,7 +216,7 @@ static int export(scmp_filter_ctx ctx, struct compiled_block *b, const char *fea
 		return errtext_set(err, -E2BIG,
 				   "[%s] is too long for one block: begin another [%s]", feature,
 				   feature);
-	b->block.ninsns = (uint16_t)((size_t)n / sizeof b->insns[0]);
+	b->block.ninsns = (uint16_t)simplify(b->insns, (unsigned)n / sizeof b->insns[0]);
 	return 0;
 }
 
@@ -245,15 +245,19 @@ static int find_fixups(struct compiled_block *b, const struct section *sec, stru
 	return 0;
 }
 
-/* Which calls the section has rules for, each once. */
+/* Which calls the section has rules for, each once: without conditions or with. */
 static void list_calls(const struct policy *p, const struct section *sec, struct compiled_block *b)
 {
-	unsigned n = 0;
+	unsigned n = 0, nfrees = 0;
 
 	for (unsigned i = sec->first; i < sec->first + sec->nrules; i++) {
 		uint16_t nr = (uint16_t)p->rules[i].nr;
 		unsigned k = 0;
 
+		if (!p->rules[i].nconds) {
+			b->frees[nfrees++] = (struct filter_free){nr, policy_rule_id(p, i)};
+			continue;
+		}
 		while (k < n && b->calls[k] != nr)
 			k++;
 		if (k == n)
@@ -261,29 +265,41 @@ static void list_calls(const struct policy *p, const struct section *sec, struct
 	}
 	b->block.calls = b->calls;
 	b->block.ncalls = (uint16_t)n;
+	b->block.frees = b->frees;
+	b->block.nfrees = (uint16_t)nfrees;
 }
 
-static int compile_section(const struct policy *p, const struct section *sec,
-			   struct compiled_block *b, struct errtext *err)
+/* The rules that have conditions. */
+static int compile_rules(const struct policy *p, const struct section *sec,
+			 struct compiled_block *b, struct errtext *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0xffff));
-	const char *why;
-	unsigned at;
 	int r = 0;
 
 	if (!ctx || seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0)
 		r = errtext_set(err, -ENOMEM, "libseccomp refuses to start");
 	for (unsigned i = sec->first; r == 0 && i < sec->first + sec->nrules; i++)
-		r = add_rule(ctx, p, i, err);
+		if (p->rules[i].nconds)
+			r = add_rule(ctx, p, i, err);
 	if (r == 0)
 		r = export(ctx, b, sec->feature, err);
-	if (r == 0)
-		r = find_fixups(b, sec, err);
-	list_calls(p, sec, b);
-	if (r == 0 && filter_check(&b->block, &at, &why) < 0)
-		r = errtext_set(err, -EPROTO, "[%s]: instruction %u: %s", sec->feature, at, why);
 	if (ctx)
 		seccomp_release(ctx);
+	return r;
+}
+
+static int compile_section(const struct policy *p, const struct section *sec,
+			   struct compiled_block *b, struct errtext *err)
+{
+	const char *why;
+	unsigned at;
+
+	list_calls(p, sec, b);
+	int r = b->block.ncalls ? compile_rules(p, sec, b, err) : 0;
+	if (r == 0)
+		r = find_fixups(b, sec, err);
+	if (r == 0 && filter_check(&b->block, &at, &why) < 0)
+		r = errtext_set(err, -EPROTO, "[%s]: instruction %u: %s", sec->feature, at, why);
 	return r;
 }
 
@@ -300,6 +316,6 @@ int compile_policy(const struct policy *p, struct compiled *ret_c, struct errtex
 		ret_c->list[n] = ret_c->blocks[n].block;
 		n++;
 	}
-	ret_c->policy = (struct filter_policy){p->name, ret_c->list, n};
+	ret_c->policy = (struct filter_policy){p->name, ret_c->list, n, p->deny};
 	return 0;
 }

@@ -10,7 +10,7 @@
 
 #include "monitor/seccomp/policy.h"
 
-#define COMPILED_INSNS	256 /* a block's jumps reach no further; begin another section */
+#define COMPILED_INSNS	FILTER_BLOCK_INSNS /* a block's jumps reach no further; begin another section */
 #define COMPILED_FIXUPS 32
 
 struct compiled_block {
@@ -19,6 +19,7 @@ struct compiled_block {
 	struct filter_fixup fixups[COMPILED_FIXUPS];
 	const char *slots[FILTER_SLOTS];
 	uint16_t calls[POLICY_RULES];
+	struct filter_free frees[POLICY_RULES];
 };
 
 struct compiled {
@@ -29,6 +30,9 @@ struct compiled {
 
 /* p was resolved and outlives ret_c, which points into itself. 0 or -errno with a text in err. */
 int compile_policy(const struct policy *p, struct compiled *ret_c, struct errtext *err);
+
+/* Takes out what decides nothing; how many instructions are left. f was made by libseccomp. */
+unsigned simplify(struct sock_filter *f, unsigned n);
 
 /* C arrays: "const struct filter_policy filter_NAME". */
 void emit_c(const struct filter_policy *p, FILE *out);

@@ -314,6 +314,10 @@ static int parse_line(struct parse *s)
 		return s->p->name[0] ? bad(s, "a second policy in one file") : parse_head(s);
 	if (n == 5 && memcmp(w, "never", n) == 0)
 		return parse_never(s);
+	if (n == 4 && memcmp(w, "deny", n) == 0) {
+		s->p->deny = true;
+		return nothing_more(s);
+	}
 	if (n == 3 && memcmp(w, "max", n) == 0) {
 		r = take_number(s, POLICY_RULES, "max", &s->p->max);
 		return r < 0 ? r : nothing_more(s);

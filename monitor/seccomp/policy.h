@@ -9,6 +9,7 @@
  *   either FEATURE FEATURE    the two, and what begins with their names and '-', exclude each other
  *   beyond FEATURE            max does not count it, and what begins with its name and '-'; may be
  *                             there again
+ *   deny                      the rules say what fails with EPERM; all else is allowed
  *   max N                     no VM has more than N different calls
  *   [FEATURE]                 rules from here on are there when the feature is
  *   CALL [COND, ...] : WHY    all conditions hold; several rules of one call are alternatives
@@ -70,6 +71,7 @@ struct policy {
 	unsigned nnever;
 	char either[2][FILTER_NAME], beyond[POLICY_BEYOND][FILTER_NAME];
 	unsigned nbeyond;
+	bool deny;
 	struct rule rules[POLICY_RULES];
 	unsigned nrules;
 	struct section sections[POLICY_SECTIONS];

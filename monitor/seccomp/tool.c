@@ -159,7 +159,7 @@ static int print_compiled(const struct filter_file *f)
 
 		for (unsigned k = 0; k < p->nblocks; k++) {
 			const struct filter_block *b = &p->blocks[k];
-			struct filter_policy one = {p->name, b, 1};
+			struct filter_policy one = {p->name, b, 1, p->deny};
 			struct filter_use use = {.feature = b->feature};
 
 			for (unsigned s = 0; s < b->nslots; s++) {

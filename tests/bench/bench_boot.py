@@ -34,6 +34,11 @@ def boot(b):
         times = time_commands(b, usable(commands, try_command))
         us = {name: median(t["ns"]) / 1000 for name, t in times.items()}
         b.add("boot.hello", "us", us.pop("ours"), us, b.rounds)
+    if b.wanted("seccomp.cost"):  # what both filters cost a start: the median difference of neighbours
+        pair = {"on": commands["ours"], "off": (0, b.monitor(hello, "--seccomp", "off"))}
+        times = {name: t["ns"] for name, t in time_commands(b, pair).items()}
+        cost = median([(on - off) / 1000 for on, off in zip(times["on"], times["off"])])
+        b.add("seccomp.cost", "us", cost, {f"boot_{k}": median(t) / 1000 for k, t in times.items()}, b.rounds)
     if b.wanted("boot.main"):
         metrics = f"{b.work}/metrics.json"
         del commands["qemu_microvm"]  # has no way to say when main began

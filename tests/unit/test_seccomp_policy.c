@@ -254,7 +254,7 @@ Test(seccomp_policy, only_what_is_there)
 	cr_expect_lt(len, two, "what is not there costs nothing");
 	cr_expect_not(allows(SYS_brk, 0, 0, 0));
 	link_as(FILTER_ON, NULL, 0);
-	cr_expect_eq(len, 5);
+	cr_expect_eq(len, 6);
 	cr_expect_not(allows(SYS_brk, 0, 0, 0));
 }
 
@@ -358,8 +358,8 @@ Test(seccomp_policy, a_cut_file_is_refused_everywhere)
 	cr_assert_str_eq(err.text, "1 bytes behind the end");
 }
 
-/* Offsets: head 12, name 24, blocks 4, feature 24, counts 8, one call, then instructions. */
-#define FIRST_INSN (12 + 24 + 4 + 24 + 8 + 2)
+/* Offsets: head 12, name 24, blocks 4, feature 24, counts 10, one call, then instructions. */
+#define FIRST_INSN (12 + 24 + 4 + 24 + 10 + 2)
 
 Test(seccomp_policy, code_in_a_file_is_judged)
 {
@@ -405,7 +405,7 @@ Test(seccomp_policy, code_in_a_file_is_judged)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		write_file(HEAD "brk : w\n");
+		write_file(HEAD "brk a0 == 0 : w\n");
 		memcpy(file + FIRST_INSN + rows[i].insn * 8, &rows[i].to, 8);
 		cr_expect_eq(parse(file_len), -EINVAL, "row %zu is taken", i);
 		cr_expect_str_eq(err.text, rows[i].error, "row %zu: %s", i, err.text);
