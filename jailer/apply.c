@@ -13,6 +13,7 @@
 
 #include "jailer/caps.h"
 #include "jailer/cgroup.h"
+#include "jailer/confine.h"
 #include "jailer/exec.h"
 #include "jailer/fds.h"
 #include "jailer/landlock.h"
@@ -65,6 +66,11 @@ static bool want_landlock(const struct jail_plan *p)
 	return p->host->landlock_abi > 0;
 }
 
+static bool want_seccomp(const struct jail_plan *p)
+{
+	return !p->opts->no_seccomp;
+}
+
 static const struct step host_steps[] = {
 	{"program", exec_open, NULL},
 	{"descriptors", fds_check, NULL},
@@ -93,6 +99,7 @@ static const struct step jail_steps[] = {
 	{"privileges", caps_drop_all, NULL},
 	{"tie", ns_tie, NULL},
 	{"landlock", landlock_enforce, want_landlock},
+	{"seccomp", confine_program, want_seccomp},
 	{"exec", exec_run, NULL},
 };
 

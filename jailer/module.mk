@@ -2,6 +2,7 @@
 JAILER_SRCS += jailer/apply.c
 JAILER_SRCS += jailer/caps.c
 JAILER_SRCS += jailer/cgroup.c
+JAILER_SRCS += jailer/confine.c
 JAILER_SRCS += jailer/exec.c
 JAILER_SRCS += jailer/fds.c
 JAILER_SRCS += jailer/host.c
@@ -21,11 +22,19 @@ JAILER_SRCS += jailer/record.c
 JAILER_SRCS += jailer/rlimit.c
 JAILER_SRCS += lib/buf.c
 JAILER_SRCS += lib/errtext.c
+JAILER_SRCS += lib/filter.c
 JAILER_SRCS += lib/log.c
 JAILER_SRCS += lib/near.c
 JAILER_SRCS += lib/num.c
 JAILER_SRCS += lib/opt.c
 JAILER_SRCS += lib/relro.c
+JAILER_SRCS += $(O)/gen/jailer_policies.c
+
+JAILER_POLICIES = jailer/jailer.policy jailer/program.policy
+$(O)/gen/jailer_policies.c: $(BIN)/mayfly-seccomp $(JAILER_POLICIES)
+	@mkdir -p $(@D)
+	$(call say,SECCOMP,$@)
+	$(Q)$(BIN)/mayfly-seccomp c $(JAILER_POLICIES) >$@
 
 mayfly-jailer_SRCS = $(JAILER_SRCS)
 # Linked with musl: glibc's start costs more than the whole jail and touches three times as many pages.

@@ -294,6 +294,8 @@ FLAG(userns)
 FLAG(dry_run)
 FLAG(json)
 FLAG(timing)
+FLAG(no_seccomp)
+FLAG(seccomp_trace)
 
 static int set_help(void *ctx, const char *val, struct errtext *err)
 {
@@ -357,6 +359,10 @@ static const struct opt_def defs[] = {
 	{"dry-run", NULL, false, set_dry_run, "check everything, print the plan, change nothing\n"},
 	{"json", NULL, false, set_json, "with --dry-run: print it as JSON\n"},
 	{"timing", NULL, false, set_timing, "print on standard error what each step cost\n"},
+	{"no-seccomp", NULL, false, set_no_seccomp,
+	 "no filters of system calls: neither for the program nor for the jailer that waits\n"},
+	{"seccomp-trace", NULL, false, set_seccomp_trace,
+	 "the jailer's rules report to mayfly-seccomp trace, under which it runs\n"},
 	{"cleanup", "ID", false, set_cleanup,
 	 "end and remove what a jail whose jailer was killed has left; fine when there is "
 	 "nothing.\n"

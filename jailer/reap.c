@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "jailer/caps.h"
+#include "jailer/confine.h"
 #include "jailer/record.h"
 #include "jailer/sys.h"
+#include "lib/log.h"
 
 void reap_signals(sigset_t *ret_set)
 {
@@ -85,6 +87,9 @@ static int wait_for(const struct jail *jail, const sigset_t *signals)
 int reap(struct jail *jail, const sigset_t *signals)
 {
 	caps_keep_kill();
+	int r = confine_reaper(jail);
+	if (r < 0)
+		log_warn("seccomp: %s: the jailer has no filter", strerror(-r));
 	int code = wait_for(jail, signals);
 	record_drop(jail);
 	return code;

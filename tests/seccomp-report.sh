@@ -1,27 +1,59 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# seccomp-report.sh BUILDDIR [CASE...]: runs the guest tests in the nested machine with every monitor traced
-# (--seccomp=trace under mayfly-seccomp trace) and reports which rules of the policies were used. Exit 1 when one was
-# not: nobody needs it. Whether a test passes does not matter here, being traced is slow; what kills a monitor does show.
+# seccomp-report.sh BUILDDIR [CASE...]: runs the guest, API and jail tests with every monitor and jailer traced (--seccomp=trace
+# under mayfly-seccomp trace) and reports which rules of the policies were used. Exit 1 when one was not: nobody needs it;
+# and when one was missing. Whether a test passes does not matter here, being traced is slow. On this host's KVM where
+# there is one (KVM_LANE=kvm), else in the nested machine. With CASEs: only these guest tests, and the report's status is
+# that of what they need.
 set -eu
 cd "$(dirname "$0")/.."
-o=$PWD/$1 logs=$PWD/build/hw/scratch/seccomp-trace traced=$PWD/$1/traced
+o=$PWD/$1 traced=$PWD/$1/traced
 shift
+lane=${KVM_LANE:-$([ -w /dev/kvm ] && echo kvm || echo hw)}
+logs=$PWD/build/hw/scratch/seccomp-trace
 rm -rf "$logs" "$traced"
 mkdir -p "$logs" "$traced/bin"
 for f in "$o"/*; do
 	case ${f##*/} in
-	traced | bin) ;;
+	traced | bin | test-logs) ;;
 	*) ln -s "$f" "$traced/${f##*/}" ;;
 	esac
 done
 for f in "$o"/bin/*; do ln -s "$f" "$traced/bin/${f##*/}"; done
-rm "$traced/bin/mayfly-monitor"
+rm "$traced/bin/mayfly-monitor" "$traced/bin/mayfly-jailer"
 cat >"$traced/bin/mayfly-monitor" <<END
 #!/bin/sh
 exec $o/bin/mayfly-seccomp trace $logs $o/bin/mayfly-monitor --seccomp=trace "\$@"
 END
-chmod 755 "$traced/bin/mayfly-monitor"
-python3 -B tests/guest/run.py hw ${RUNNING:+--running} -O "$traced" "$@" || true
-"$o/bin/mayfly-seccomp" report monitor/seccomp/setup.policy monitor/seccomp/vcpu.policy monitor/seccomp/io.policy -- "$logs"/*
+# A jail executes the program itself, not a script beside it; a monitor in it is traced with its jailer.
+cat >"$traced/bin/mayfly-jailer" <<END
+#!/bin/sh
+n=\$# more= monitor=
+for a; do
+	shift
+	case \$a in
+	*$traced/bin/mayfly-monitor) a=\${a%%$traced/*}$o/bin/mayfly-monitor monitor=1 ;;
+	--) more=1 ;;
+	--cleanup | --dry-run | --help | --version) exec=1 ;;
+	esac
+	set -- "\$@" "\$a"
+done
+[ -z "\$monitor" ] || [ -n "\$more" ] || set -- "\$@" --
+[ -z "\$monitor" ] || set -- "\$@" --seccomp=trace
+exec $o/bin/mayfly-seccomp trace $logs $o/bin/mayfly-jailer --seccomp-trace "\$@"
+END
+chmod 755 "$traced/bin/mayfly-monitor" "$traced/bin/mayfly-jailer"
+python3 -B tests/guest/run.py "$lane" ${RUNNING:+--running} -O "$traced" "$@" | tail -1
+if [ $# = 0 ]; then
+	O=$traced python3 -B tests/api/check.py | tail -1
+	if [ "$(id -u)" = 0 ]; then
+		[ "$lane" != kvm ] || python3 -B tests/guest/run.py kvm --jailed -O "$traced" 'hello' 'exit*' 'blk*' | tail -1
+		for t in life options pool; do O=${traced#"$PWD"/} timeout 600 python3 -B "tests/jail/test_$t.py" | grep -c '^ok'; done
+	fi
+	python3 -B tests/seccomp_rare.py "$o" "$traced/bin/mayfly-monitor"
+fi
+cat "$logs/denied" >&2 2>/dev/null || true
+"$o/bin/mayfly-seccomp" report monitor/seccomp/setup.policy monitor/seccomp/vcpu.policy monitor/seccomp/io.policy \
+	monitor/seccomp/api.policy monitor/seccomp/lazy.policy jailer/jailer.policy -- "$logs"/*.*
+[ ! -s "$logs/denied" ]

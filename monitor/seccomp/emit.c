@@ -72,7 +72,8 @@ void emit_c(const struct filter_policy *p, FILE *out)
 	fprintf(out, "static const struct filter_block %s_blocks[] = {\n", name);
 	for (unsigned i = 0; i < p->nblocks; i++)
 		put_block(name, i, &p->blocks[i], out);
-	fprintf(out, "};\nconst struct filter_policy filter_%s = {\"%s\", %s_blocks, %u, %d};\n\n",
+	fprintf(out, "};\nextern const struct filter_policy filter_%s;\n", name);
+	fprintf(out, "const struct filter_policy filter_%s = {\"%s\", %s_blocks, %u, %d};\n\n",
 		name, p->name, name, p->nblocks, p->deny);
 }
 

@@ -94,8 +94,7 @@ static int do_c(int argc, char *const *argv)
 	if (load_all(argv, (unsigned)argc, true) < 0)
 		return 2;
 	puts("/* Made by mayfly-seccomp from the policies; do not edit. */\n"
-	     "#include \"lib/filter.h\"\n"
-	     "#include \"monitor/seccomp/policies.h\"\n");
+	     "#include \"lib/filter.h\"\n");
 	for (int i = 0; i < argc; i++)
 		emit_c(&compiled[i].policy, stdout);
 	return fflush(stdout) ? 2 : 0;

@@ -3,7 +3,7 @@
  * compromised.c: a monitor that the guest has taken over, after the filters fell: each row is a
  * child that has the wide filter and then the narrow one of its thread on, with real descriptors,
  * and makes one system call. It must die of SIGSYS in exactly that call, which the parent sees as a
- * tracer at the child's exit. TAP. `prog [vcpu|io|setup]...`: all policies unless named.
+ * tracer at the child's exit. TAP. `prog [vcpu|io|setup|api|keeper|lazy]...`: all policies unless named.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -49,32 +49,73 @@ static void make_world(void)
 	vec[0] = (struct iovec){.iov_base = page, .iov_len = 8};
 }
 
-static size_t uses(enum world world, struct filter_use *u)
+static size_t uses(bool setup, enum which which, enum world world, struct filter_use *u)
 {
-	const struct filter_use all[] = {
+	const struct filter_use bare[] = {
 		{"always",
 		 {{"vcpu", (uint32_t)fds[FD_VCPU]},
 		  {"console", (uint32_t)fds[FD_CONSOLE]},
 		  {"image", (uint32_t)fds[FD_IMAGE]},
+		  {"uffd", (uint32_t)fds[FD_UFFD]},
+		  {"mem", (uint32_t)fds[FD_MEM]},
 		  {"log", 2}}},
 		{"narrow", {{0}}},
+	};
+	const struct filter_use devices[] = {
 		{"lease", {{"image", (uint32_t)fds[FD_IMAGE]}}},
 		{"disk", {{"disk", (uint32_t)fds[FD_DISK]}}},
 		{"nic", {{"nic", (uint32_t)fds[FD_NIC]}}},
 		{world == HLT ? "hlt" : "exit",
 		 {{"vm", (uint32_t)fds[FD_VM]}, {"wake", (uint32_t)fds[FD_WAKE]}}},
 	};
+	const struct filter_use serve[] = {
+		{"serve",
+		 {{"listen", (uint32_t)fds[FD_EVENTS]},
+		  {"vcpu", (uint32_t)fds[FD_VCPU]},
+		  {"vm", (uint32_t)fds[FD_VM]}}},
+		{"serve-rewind",
+		 {{"vcpu", (uint32_t)fds[FD_VCPU]}, {"vm", (uint32_t)fds[FD_VM]}}},
+	};
+	const struct filter_use managed[] = {
+		{"control", {{0}}},
+		{"events", {{"events", (uint32_t)fds[FD_EVENTS]}}},
+		{"save", {{"vcpu", (uint32_t)fds[FD_VCPU]}, {"vm", (uint32_t)fds[FD_VM]}}},
+		{"files", {{0}}},
+		{"api", {{0}}},
+		{"patch", {{0}}},
+		{"fork", {{0}}},
+		{"fork-narrow", {{0}}},
+		{"rewind", {{"vcpu", (uint32_t)fds[FD_VCPU]}, {"vm", (uint32_t)fds[FD_VM]}}},
+	};
+	const struct {
+		const struct filter_use *uses;
+		size_t n;
+		bool there;
+	} parts[] = {
+		{bare, sizeof bare / sizeof bare[0], true},
+		{devices, sizeof devices / sizeof devices[0], world != BARE},
+		{serve, sizeof serve / sizeof serve[0], world == SERVE},
+		/* A keeper that only saves has the first four. */
+		{managed, which == KEEPER ? 4 : sizeof managed / sizeof managed[0],
+		 world == MANAGED},
+	};
+	/* The wide filter below has what such a VM's options lead to. */
+	static const char *const wide[] = {"restore", "save", "state", "thread"};
+	size_t n = 0;
 
-	memcpy(u, all, sizeof all);
-	/* The bare VM has no devices, no lease, nothing but a console. */
-	return world == BARE ? 2 : sizeof all / sizeof all[0];
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+		for (size_t k = 0; parts[i].there && k < parts[i].n; k++)
+			u[n++] = parts[i].uses[k];
+	for (size_t i = 0; setup && world != BARE && i < sizeof wide / sizeof wide[0]; i++)
+		u[n++] = (struct filter_use){.feature = wide[i]};
+	return n;
 }
 
-static void fall(const struct filter_policy *policy, enum world world)
+static void fall(const struct filter_policy *policy, enum which which, enum world world)
 {
 	static struct sock_filter prog[FILTER_INSNS];
-	struct filter_use u[8];
-	size_t n = uses(world, u);
+	struct filter_use u[32];
+	size_t n = uses(policy == &filter_setup, which, world, u);
 	int len = filter_link(policy, u, n, FILTER_ON, prog);
 
 	if (len < 0 || filter_install(prog, (size_t)len) < 0)
@@ -107,11 +148,13 @@ static void attempt(const struct forbidden *f)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		_exit(97);
 	raise(SIGSTOP);
-	fall(&filter_setup, f->world);
-	if (f->policy == VCPU)
-		fall(&filter_vcpu, f->world);
-	else if (f->policy == IO)
-		fall(&filter_io, f->world);
+	static const struct filter_policy *const narrow[] = {
+		[VCPU] = &filter_vcpu,	 [IO] = &filter_io,	[API] = &filter_api,
+		[KEEPER] = &filter_api, [LAZY] = &filter_lazy};
+
+	fall(&filter_setup, f->policy, f->world);
+	if (f->policy != SETUP)
+		fall(narrow[f->policy], f->policy, f->world);
 	if (f->nr == NR_INT80) {
 		long r = 20; /* getpid of i386 */
 		__asm__ volatile("int $0x80" : "+a"(r) : : "memory");
@@ -160,8 +203,8 @@ static bool has_int80(void)
 
 static bool run(unsigned number, const struct forbidden *f)
 {
-	static const char *const policies[] = {"setup", "vcpu", "io"};
-	static const char *const worlds[] = {"exit", "hlt", "bare"};
+	static const char *const policies[] = {"setup", "vcpu", "io", "api", "keeper", "lazy"};
+	static const char *const worlds[] = {"exit", "hlt", "bare", "serve", "managed"};
 	int status;
 	long call, want = f->nr == NR_INT80 ? 20 : f->nr;
 
@@ -191,7 +234,7 @@ static bool run(unsigned number, const struct forbidden *f)
 
 int main(int argc, char *argv[])
 {
-	static const char *const policies[] = {"setup", "vcpu", "io"};
+	static const char *const policies[] = {"setup", "vcpu", "io", "api", "keeper", "lazy"};
 	unsigned n = 0, bad = 0;
 
 	make_world();

@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum which { SETUP, VCPU, IO };
-enum world { EXIT, HLT, BARE }; /* idle mode, with devices; BARE: no device at all */
+enum which { SETUP, VCPU, IO, API, KEEPER, LAZY };
+/* Idle mode, with devices; BARE: no device at all; SERVE: --serve; MANAGED: a VM with an API. */
+enum world { EXIT, HLT, BARE, SERVE, MANAGED };
 
 /* Descriptors that are there; LEAK is one that no filter knows. */
-enum { FD_VCPU, FD_VM, FD_CONSOLE, FD_IMAGE, FD_DISK, FD_NIC, FD_WAKE, FD_LEAK, FDS };
+enum { FD_VCPU, FD_VM, FD_CONSOLE, FD_IMAGE, FD_DISK, FD_NIC, FD_WAKE, FD_EVENTS, FD_UFFD, FD_MEM,
+       FD_LEAK, FDS };
 
 /* Arguments that are known at run time only. */
 #define VALUE_FD  UINT64_C(0xfeed0000)

@@ -17,6 +17,7 @@
 #include <sys/reboot.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/personality.h>
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -37,6 +38,11 @@ TRY(set_clock, clock_settime(CLOCK_REALTIME, &(struct timespec){1, 0}))
 TRY(tune_clock, adjtimex(&(struct timex){.modes = ADJ_OFFSET}))
 TRY(host_name, sethostname("x", 1))
 TRY(clear_log, klogctl(5, NULL, 0))
+TRY(read_log, klogctl(3, (char[64]){0}, 64))
+TRY(secret, syscall(SYS_memfd_secret, 0))
+TRY(layout, personality(ADDR_NO_RANDOMIZE))
+TRY(segments, syscall(SYS_modify_ldt, 0, (char[64]){0}, 64))
+TRY(key, syscall(SYS_add_key, "user", "x", "y", 1, -3))
 TRY(swap_on, swapon("/ro", 0))
 TRY(swap_off, swapoff("/ro"))
 TRY(accounting, acct("/ro"))
@@ -83,6 +89,11 @@ const struct escape kernel_escapes[] = {
 	{"tune the clock", tune_clock, {EPERM}},
 	{"set the host name", host_name, {EPERM}},
 	{"clear the kernel's log", clear_log, {EPERM, ENOSYS}},
+	{"read the kernel's log", read_log, {EPERM}},
+	{"memory that the host cannot see", secret, {EPERM}},
+	{"an old memory layout", layout, {EPERM}},
+	{"descriptors of segments", segments, {EPERM}},
+	{"a key", key, {EPERM}},
 	{"swap on", swap_on, {EPERM, ENOSYS}},
 	{"swap off", swap_off, {EPERM, ENOSYS}},
 	{"process accounting", accounting, {EPERM, ENOSYS}},

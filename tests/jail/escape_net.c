@@ -21,6 +21,11 @@
 
 TRY(raw_socket, socket(AF_INET, SOCK_RAW, IPPROTO_ICMP))
 TRY(packet_socket, socket(AF_PACKET, SOCK_RAW, 0))
+TRY(netlink_socket, socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE))
+TRY(alg_socket, socket(AF_ALG, SOCK_SEQPACKET, 0))
+TRY(vsock_socket, socket(AF_VSOCK, SOCK_STREAM, 0))
+TRY(xdp_socket, socket(AF_XDP, SOCK_RAW, 0))
+TRY(tipc_socket, socket(AF_TIPC, SOCK_SEQPACKET, 0))
 
 static int connect_host(void)
 {
@@ -123,6 +128,11 @@ const struct escape net_escapes[] = {
 	{"packet socket", packet_socket, {EPERM}},
 	{"bring up lo", loopback_up, {EPERM}},
 	{"make a tap", make_tap, {EPERM, EACCES}},
-	{"add a link by netlink", add_link, {EPERM}},
+	{"add a link by netlink", add_link, {EPERM, EBADF}},
+	{"a netlink socket", netlink_socket, {EPERM}},
+	{"a socket of the kernel's ciphers", alg_socket, {EPERM}},
+	{"a socket to the host past all namespaces", vsock_socket, {EPERM}},
+	{"an XDP socket", xdp_socket, {EPERM}},
+	{"a TIPC socket", tipc_socket, {EPERM}},
 	{0},
 };
