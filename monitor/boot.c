@@ -52,10 +52,10 @@ static int place(struct vm *vm, char *err, size_t errlen)
 		return err_put(err, errlen, -EINVAL,
 			       "%s: linked at 0x%lx, must be 0x100000: link with mayfly-cc",
 			       vm->cfg->kernel, elf->base);
-	if (elf->span > end - UK_GPA_IMAGE)
+	if (elf->span + UK_MIN_HEAP > end - UK_GPA_IMAGE)
 		return err_put(err, errlen, -EINVAL,
 			       "%s: needs %lu KiB of guest memory: raise --mem", vm->cfg->kernel,
-			       (UK_GPA_IMAGE + elf->span) >> 10);
+			       (UK_GPA_IMAGE + elf->span + UK_MIN_HEAP) >> 10);
 	l->heap_start = UK_GPA_IMAGE + elf->span;
 	l->heap_end = end;
 	l->stack_low = UK_GPA_STACK + UK_PAGE;
@@ -63,7 +63,7 @@ static int place(struct vm *vm, char *err, size_t errlen)
 	uint64_t want = page_up(elf->stack < STACK_MAX ? elf->stack : STACK_MAX);
 	if (want >
 	    l->stack_top - l->stack_low) { /* a big stack comes from the top, its guard below it */
-		if (want + UK_PAGE > end - l->heap_start)
+		if (want + UK_PAGE + UK_MIN_HEAP > end - l->heap_start)
 			return err_put(err, errlen, -EINVAL,
 				       "%s: its stack of %lu KiB does not fit: raise --mem",
 				       vm->cfg->kernel, want >> 10);

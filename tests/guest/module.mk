@@ -27,3 +27,8 @@ GUESTS += rewound
 GUESTS += api
 GUESTS += limits
 GUESTS += burn
+GUESTS += frames
+frames_GCFLAGS := $(liar_GCFLAGS)
+$(O)/guests/frames: tests/guest/liar/raw.c tests/guest/liar/raw.h
+GUESTS += big
+GUESTS += time-server

@@ -31,7 +31,7 @@ void uk__mem_init(void)
 	uint64_t start = (b->heap_start + UK_PAGE - 1) & ~(uint64_t)(UK_PAGE - 1);
 	uint64_t end = b->heap_end & ~(uint64_t)(UK_PAGE - 1);
 
-	if (end < start + 4 * UK_PAGE)
+	if (end < start + UK_MIN_HEAP)
 		uk__panic("no memory left for the heap");
 	npages = (end - start) / UK_PAGE;
 	uint64_t words = (npages + 63) / 64;

@@ -50,6 +50,7 @@ struct uk_note {
 #define UK_VA_MMIO    0x70000u	  /* where ring 3 sees UK_GPA_MMIO: same page table as the rest */
 #define UK_MAX_DEVS   8u
 #define UK_MIN_MEM    0x200000u
+#define UK_MIN_HEAP   (4u * UK_PAGE) /* less than this behind the image, and it does not start */
 
 /* Interrupt vectors. Exceptions are 0..31. */
 #define UK_VEC_TIMER 0x20u
