@@ -144,8 +144,11 @@ void vm_devices_wait(struct vm *vm, uint64_t deadline_ns)
 
 void vm_devices_leave(struct vm *vm)
 {
-	for (unsigned i = vm->cfg->nblk; i < vm->nslots; i++)
-		vnet_leave(vm->slot[i].dev);
+	for (unsigned i = 0; i < vm->nslots; i++)
+		if (i < vm->cfg->nblk)
+			vblk_leave(vm->slot[i].dev);
+		else
+			vnet_leave(vm->slot[i].dev);
 }
 
 int vm_devices_sync(struct vm *vm)

@@ -32,11 +32,9 @@ static int run(struct front *front)
 	if (vm.cfg->metrics)
 		report_metrics(&vm);
 	front_stop(front, code);
-	if (confine_narrow()) {
-		/* Its filter lets this thread close, free and wait for nothing: the kernel does. */
-		vm_devices_leave(&vm);
+	vm_devices_leave(&vm);
+	if (confine_narrow()) /* lets this thread close, free and wait for nothing: the kernel does */
 		_exit(code);
-	}
 	vm_destroy(&vm);
 	return code;
 }

@@ -50,7 +50,7 @@ static int explain_open(const struct blk_config *cfg, int e, char *err, size_t e
 	return -e;
 }
 
-/* 0 or -errno. A VM that has ended a moment ago may still hold its lock: the kernel takes an
+/* 0 or -errno. A VM that was killed a moment ago may still hold its lock: the kernel takes an
  * io_uring and the file it was made for apart behind the process' back. So "taken" is believed
  * after half a second. */
 static int take_lock(int fd, struct flock *fl)
@@ -83,6 +83,13 @@ static int lock_file(int fd, const struct blk_config *cfg, char *err, size_t err
 		 "in both",
 		 cfg->id, cfg->path);
 	return -EBUSY;
+}
+
+void bfile_unlock(struct bfile *f)
+{
+	struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	(void)fcntl(f->fd, F_OFD_SETLK, &fl);
 }
 
 int bfile_measure(struct bfile *f)

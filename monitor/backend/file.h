@@ -31,6 +31,9 @@ struct bfile {
 int bfile_open(struct bfile *ret_f, const struct blk_config *cfg, char *err, size_t errlen);
 /* Accepts a zeroed or failed struct with fd -1. */
 void bfile_close(struct bfile *f);
+/* Nothing is in flight any more: another VM may have it from now on, and not only when the kernel
+ * has taken our io_uring apart. */
+void bfile_unlock(struct bfile *f);
 /* Look at the size again. 0 or -errno. */
 int bfile_measure(struct bfile *f);
 

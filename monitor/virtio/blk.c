@@ -386,6 +386,11 @@ void vblk_destroy(struct virtio_dev *dev)
 	free(vb);
 }
 
+void vblk_leave(struct virtio_dev *dev)
+{
+	bfile_unlock(&vblk_of(dev)->file);
+}
+
 void vblk_prepare(struct virtio_dev *dev)
 {
 	struct vblk *vb = vblk_of(dev);

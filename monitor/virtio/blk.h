@@ -24,6 +24,8 @@ int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const
 		char *err, size_t errlen) __attribute__((warn_unused_result));
 /* Waits for I/O in flight. Does not flush: see vblk_sync. Accepts NULL. */
 void vblk_destroy(struct virtio_dev *dev);
+/* The VM is over, nothing is in flight: others may have its file. */
+void vblk_leave(struct virtio_dev *dev);
 struct confine;
 /* Nothing can be set up later: do now what a deep queue would need. */
 void vblk_prepare(struct virtio_dev *dev);
