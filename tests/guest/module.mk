@@ -32,3 +32,8 @@ frames_GCFLAGS := $(liar_GCFLAGS)
 $(O)/guests/frames: tests/guest/liar/raw.c tests/guest/liar/raw.h
 GUESTS += big
 GUESTS += time-server
+# No guest, but what boots one by its third entry.
+linux64_SRCS = tests/guest/linux-entry/linux64.c
+linux64_LINK = musl
+linux64_DIR = $(O)/tests
+TEST_PROGS += linux64
