@@ -23,6 +23,10 @@ def ask(config, fds):
 
 
 def main():
+    with open(f"{O}/bin/mayfly-monitor", "rb") as f:
+        if b"__asan_init" in f.read():
+            print("a sanitized monitor needs the loader that a jail lacks")
+            sys.exit(77)
     pool = subprocess.Popen([f"{O}/bin/mayfly-jailer", "--id", "pool", "--pool", "2", "--uid", "42000", "--gid", "42000",
                              "--exec-file", f"{O}/bin/mayfly-monitor", "--chroot-base-dir", f"{WORK}/jail"])
     bad = []

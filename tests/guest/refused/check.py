@@ -94,8 +94,8 @@ def rows(port):
         (["--api-sock", f"{W}/disk"], "--api-sock .*disk"),
         (["--api-sock", "x" * 200], "--api-sock"),
         (k + ["--serve", str(port)], f"--serve .*{port}"),
-        (k + ["--seccomp-policy", f"{W}/missing"], "--seccomp-policy .*missing"),
-        (k + ["--seccomp-policy", f"{W}/disk"], "--seccomp-policy .*disk"),
+        (k + ["--seccomp", "on", "--seccomp-policy", f"{W}/missing"], "--seccomp-policy .*missing"),
+        (k + ["--seccomp", "on", "--seccomp-policy", f"{W}/disk"], "--seccomp-policy .*disk"),
     ]
 
 
