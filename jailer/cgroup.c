@@ -149,7 +149,7 @@ static int make_one(struct jail *jail, unsigned i)
 		return jail_blame(jail, dir, path);
 	jail->ngroups = i + 1;
 	for (unsigned k = 0; k < p->nlines; k++) {
-		if (!(g->lines & 1u << k))
+		if (!(g->lines & UINT64_C(1) << k))
 			continue;
 		r = write_at(dir, p->lines[k].file, p->lines[k].value);
 		if (r < 0) {

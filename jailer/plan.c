@@ -81,7 +81,7 @@ static int add_line(struct jail_plan *p, const struct cgroup_mount *m, const cha
 		if (strcmp(p->lines[i].file, file) == 0)
 			return errtext_set(err, -EINVAL, "--cgroup: %s is there twice", file);
 	p->lines[p->nlines] = (struct cgroup_opt){.file = file, .value = value};
-	g->lines |= 1u << p->nlines++;
+	g->lines |= UINT64_C(1) << p->nlines++;
 	return 0;
 }
 

@@ -19,7 +19,7 @@
 struct plan_group {
 	const struct cgroup_mount *mount;
 	char enable[160]; /* v2: "+memory +pids", for each ancestor's cgroup.subtree_control */
-	uint32_t lines;	  /* which of plan.lines belong here */
+	uint64_t lines;	  /* which of plan.lines belong here */
 };
 
 struct plan_limit {

@@ -21,7 +21,7 @@ static void text_groups(const struct jail_plan *p, struct buf *b)
 		buf_printf(b, "cgroup        %s/%s/%s (v%d)\n", g->mount->dir, p->parent,
 			   p->opts->id, g->mount->v2 ? 2 : 1);
 		for (unsigned k = 0; k < p->nlines; k++)
-			if (g->lines & 1u << k)
+			if (g->lines & UINT64_C(1) << k)
 				buf_printf(b, "                %s = %s\n", p->lines[k].file,
 					   p->lines[k].value);
 	}

@@ -143,6 +143,7 @@ Test(jail_plan, the_full_number_of_limits_and_the_default)
 	}
 	cr_assert_eq(make(), 0, "%s", err.text);
 	cr_assert_eq(plan.nlines, JAIL_CGROUPS + 1);
+	cr_assert_eq(plan.groups[0].lines, (UINT64_C(1) << (JAIL_CGROUPS + 1)) - 1);
 }
 
 Test(jail_plan, who_is_not_root_says_so)
