@@ -89,11 +89,40 @@ def uts(pid):
     return subprocess.run(["nsenter", "-t", str(pid), "-u", "uname", "-n"], capture_output=True, text=True, timeout=DEADLINE).stdout.strip()
 
 
+def all_mounts(pid):
+    """File systems in its mount namespace, those out of its reach, too: as a process sees them whose root is the namespace's."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(theirs)
+        fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+        if ctypes.CDLL(None).setns(fd, 0x20000) != 0:
+            os._exit(1)
+        os.read(ours, 1)
+        os._exit(0)
+    os.close(ours)
+    end = time.monotonic() + DEADLINE
+    while os.readlink(f"/proc/{child}/ns/mnt") != os.readlink(f"/proc/{pid}/ns/mnt") and time.monotonic() < end:
+        time.sleep(0.005)
+    found = [line.split(" - ")[1].split()[0] for line in read(child, "mountinfo").splitlines()]
+    os.close(theirs)
+    os.waitpid(child, 0)
+    return found
+
+
+def shared_root(w):
+    """Where systemd has made the root shared, nothing may propagate, and pivot_root refuses shared mounts."""
+    r = w.run(["unshare", "-m", "--propagation", "shared", *w.argv("shared", args=["exit", "7"])])
+    ok(r.returncode == 7 and not w.left("shared"), "a host whose mounts are shared", r.stderr)
+
+
 def alone(w, what, options, userns):
-    p = w.start(w.argv("state", *options, args=["term"]), env={"SECRET": "1"})
+    # With groups of the caller's, which must not stay.
+    p = w.start(["setpriv", "--groups", "4,24", *w.argv("state", *options, args=["term"])], env={"SECRET": "1", "PATH": os.environ["PATH"]})
     pid = child_of(p.pid)
     try:
         judge(what, pid, userns, [0, 1, 2], {"pids": "/probe/state"})
+        ok(set(all_mounts(pid)) <= {"tmpfs", "devtmpfs"}, f"{what}: the host's tree is not in its namespace", all_mounts(pid))
         if not userns:
             ok(uts(pid) == "jail", f"{what}: host name", uts(pid))
     finally:
@@ -176,6 +205,7 @@ def main():
     os.chmod(w.probe, 0o711)  # as installed; that its user cannot read it makes it undumpable
     try:
         ok(securebits_errors(w) == [], "securebits are what docs/security.md says", securebits_errors(w))
+        shared_root(w)
         alone(w, "root", [], False)
         alone(w, "userns", ["--userns"], True)
         with_guest(w)
