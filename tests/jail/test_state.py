@@ -177,8 +177,9 @@ def behind(w):
     for option in ("--daemonize", "--new-pid-ns"):
         argv = w.argv("behind", option, "--bind", f"{BUILD}/examples/httpd:/image:ro", "--bind", f"{home}:/home", exec_file=installed(w),
                       args=["--kernel", "/image", "--mem", "16M", "--cmdline", "-- -p 80", "--console", "/home/console"])
-        r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DEADLINE, check=False)
-        ok(r.returncode == 0, f"{option}: the jailer returns", r.stderr)
+        with open(w.path("err"), "wb") as err:  # no pipe: with --new-pid-ns the program keeps it open
+            r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=err, stderr=err, timeout=DEADLINE, check=False)
+        ok(r.returncode == 0, f"{option}: the jailer returns", read_file(w.path("err")))
         pid = int(read_file(f"{w.base}/mayfly-monitor/behind.pid"))
         end = time.monotonic() + DEADLINE
         while "listening" not in read_file(f"{home}/console") and time.monotonic() < end:
