@@ -164,6 +164,7 @@ int confine_setup(const struct opts_early *early, struct errtext *err)
 	} all[] = {{"always", true},
 		   {"narrow", true},
 		   {"helper", early->helper},
+		   {"clients", early->serve || early->api || early->standby},
 		   {"serve", early->serve},
 		   {"restore", early->restore},
 		   {"api", early->api},

@@ -35,7 +35,6 @@ for a; do
 	case \$a in
 	*$traced/bin/mayfly-monitor) a=\${a%%$traced/*}$o/bin/mayfly-monitor monitor=1 ;;
 	--) more=1 ;;
-	--cleanup | --dry-run | --help | --version) exec=1 ;;
 	esac
 	set -- "\$@" "\$a"
 done
@@ -46,12 +45,30 @@ END
 chmod 755 "$traced/bin/mayfly-monitor" "$traced/bin/mayfly-jailer"
 python3 -B tests/guest/run.py "$lane" ${RUNNING:+--running} -O "$traced" "$@" | tail -1
 if [ $# = 0 ]; then
+	m=$traced/bin/mayfly-monitor w=$traced/rare
+	mkdir -p "$w"
+	"$m" --check-host >"$w/host" || true
+	echo "{\"kernel\": \"$o/examples/hello\"}" >"$w/config"
+	"$m" --config-file "$w/config" >"$w/hello" || true
+	"$m" --config-file - <"$w/config" >>"$w/hello" || true
+	truncate -s 1M "$w/disk"
+	for idle in exit hlt; do # a copy with a disk in each mode; a snapshot that cannot be written
+		"$m" --kernel "$o/guests/snap" --mem 16M --idle $idle --block "id=d,path=$w/disk,ro" --fork n=1 --cmdline '-- who' >"$w/fork" 2>&1 || true
+		"$m" --kernel "$o/guests/snap" --mem 16M --idle $idle --snapshot "path=$w/none/vm" --cmdline '-- who' >>"$w/fork" 2>&1 || true
+	done
 	O=$traced python3 -B tests/api/check.py | tail -1
 	if [ "$(id -u)" = 0 ]; then
-		[ "$lane" != kvm ] || python3 -B tests/guest/run.py kvm --jailed -O "$traced" 'hello' 'exit*' 'blk*' | tail -1
-		for t in life options pool; do O=${traced#"$PWD"/} timeout 600 python3 -B "tests/jail/test_$t.py" | grep -c '^ok'; done
+		# A first process that a fault ends is one that a tracer cannot let end: no test_life.py.
+		O=${traced#"$PWD"/} python3 -B tests/jail/test_pool.py | grep -c '^ok'
+		for sig in TERM USR1; do
+			"$traced/bin/mayfly-jailer" --id rare --exec-file "$o/jail/probe" --uid 30001 --gid 30001 --chroot-base-dir "$w/base" -- term &
+			sleep 1
+			kill -s $sig $! || true
+			sleep 1
+			kill -s TERM $! 2>/dev/null || true
+			wait $! || true
+		done
 	fi
-	python3 -B tests/seccomp_rare.py "$o" "$traced/bin/mayfly-monitor"
 fi
 cat "$logs/denied" >&2 2>/dev/null || true
 "$o/bin/mayfly-seccomp" report monitor/seccomp/setup.policy monitor/seccomp/vcpu.policy monitor/seccomp/io.policy \

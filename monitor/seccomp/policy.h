@@ -13,6 +13,7 @@
  *   max N                     no VM has more than N different calls
  *   [FEATURE]                 rules from here on are there when the feature is
  *   CALL [COND, ...] : WHY    all conditions hold; several rules of one call are alternatives
+ *   CALL ... : rare: WHY      the same; tests need not use it
  *   !CALL ...                 the same, although `never` has it: only in a section beyond max
  *
  * COND is aN OP VALUE: argument N (0..5), 64 bits; wN is its low half, which is what the kernel

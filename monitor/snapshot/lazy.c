@@ -255,7 +255,7 @@ void lazy_stop(struct lazy *l)
 
 	if (!l)
 		return;
-	if (write(l->stop, &one, sizeof one) == sizeof one)
+	if (vec_put(l->stop, &one, sizeof one) == sizeof one)
 		pthread_join(l->thread, NULL);
 	lazy_free(l);
 }

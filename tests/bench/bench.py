@@ -26,6 +26,7 @@ GOALS = (
     ("jail.start", "at most 2.0 ms over bare", lambda o, v: o - v["bare"] <= 2000),
     ("jail.start50", "at most 4.0 ms over bare, each", lambda o, v: o - v["bare"] <= 4000),
     ("jail.pool", "no more than bare", lambda o, v: o <= v["bare"]),
+    ("seccomp.cost", "at most 100 us", lambda o, v: o <= 100),
     ("boot.hello", "at most 1.5 times the KVM floor", lambda o, v: o <= 1.5 * v["kvm_floor"]),
     ("boot.hello", "at most 5 times /bin/true", lambda o, v: o <= 5 * v["spawn_true"]),
     ("boot.hello", "ten times faster than QEMU", lambda o, v: 10 * o <= v["qemu_microvm"]),

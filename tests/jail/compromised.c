@@ -100,13 +100,17 @@ static size_t uses(bool setup, enum which which, enum world world, struct filter
 		 world == MANAGED},
 	};
 	/* The wide filter below has what such a VM's options lead to. */
-	static const char *const wide[] = {"restore", "save", "state", "thread"};
+	static const char *const wide[] = {"restore", "save", "state", "thread",
+					    "clients"};
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		for (size_t k = 0; parts[i].there && k < parts[i].n; k++)
 			u[n++] = parts[i].uses[k];
-	for (size_t i = 0; setup && world != BARE && i < sizeof wide / sizeof wide[0]; i++)
+	/* Clients come last. */
+	size_t nwide = sizeof wide / sizeof wide[0] - (world < SERVE);
+
+	for (size_t i = 0; setup && world != BARE && i < nwide; i++)
 		u[n++] = (struct filter_use){.feature = wide[i]};
 	return n;
 }
@@ -162,7 +166,7 @@ static void attempt(const struct forbidden *f)
 		syscall(f->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	}
 	/* Still here. Nothing but this is sure to be allowed. */
-	syscall(SYS_exit_group, 0);
+	syscall(f->policy == IO ? SYS_exit : SYS_exit_group, 0);
 }
 
 /* How the child ended: signal, and the call in which it did. */
