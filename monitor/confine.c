@@ -29,7 +29,6 @@ struct prog {
 };
 static struct prog main_prog; /* of the main thread, first the wide one */
 
-/* No page of it is there until it is used. */
 static struct {
 	bool expected;
 	bool given; /* its filter, or none */
@@ -37,8 +36,8 @@ static struct {
 	sem_t go;   /* given or gone */
 	sem_t done;
 	int result; /* of installing it */
-	struct prog prog;
 } threads[CONFINE_THREADS];
+static struct prog progs[CONFINE_THREADS]; /* no page of it is there until it is used */
 
 /* --- what is there --- */
 
@@ -260,7 +259,7 @@ bool confine_enter(enum confine_thread who)
 	wait_for(&threads[who].go);
 	if (threads[who].gone)
 		return false;
-	threads[who].result = install(&threads[who].prog);
+	threads[who].result = install(&progs[who]);
 	sem_post(&threads[who].done);
 	return threads[who].result == 0;
 }
@@ -275,7 +274,7 @@ int confine_early(enum confine_thread who, const struct confine *c, struct errte
 {
 	if (!confine_on())
 		return 0;
-	int r = link_to(c, policy_of[who], &threads[who].prog, err);
+	int r = link_to(c, policy_of[who], &progs[who], err);
 	if (r < 0)
 		return r;
 	give(who);
@@ -299,7 +298,7 @@ static int give_all(const struct confine *c, struct errtext *err)
 	for (unsigned i = 0; i < CONFINE_THREADS; i++) {
 		if (!threads[i].expected || threads[i].given)
 			continue;
-		int r = link_to(c, policy_of[i], &threads[i].prog, err);
+		int r = link_to(c, policy_of[i], &progs[i], err);
 		if (r < 0)
 			return r;
 		give(i);
