@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * confine.c: see confine.h. A sanitized jailer, which makes calls of its own, has none as the reaper.
+ * confine.c: see confine.h. A sanitized jailer, which makes calls of its own, has none as the
+ * reaper.
  */
 #include "jailer/confine.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * confine.h: the filters that the jailer loads: of the program, whatever it is (program.policy), and
- * its own when it stays as the reaper (jailer.policy).
+ * confine.h: the filters that the jailer loads: of the program, whatever it is (program.policy),
+ * and its own when it stays as the reaper (jailer.policy).
  */
 #ifndef JAILER_CONFINE_H
 #define JAILER_CONFINE_H

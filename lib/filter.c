@@ -55,12 +55,13 @@ static uint32_t action(uint32_t k, const struct verdicts *v)
 	return v->mode == FILTER_TRACE ? k : SECCOMP_RET_ALLOW;
 }
 
-/* A block on its way into prog. Each rule returns by an instruction of its own, for tracers; without
- * one they are the same and a single one stands at the end. */
+/* A block on its way into prog. Each rule returns by an instruction of its own, for tracers;
+ * without one they are the same and a single one stands at the end. */
 struct copying {
 	const struct filter_block *b;
 	const struct verdicts *v;
-	uint16_t to[FILTER_BLOCK_INSNS]; /* where each instruction goes, from the block's start there */
+	uint16_t to[FILTER_BLOCK_INSNS]; /* where each instruction goes, from the block's start
+					    there */
 	unsigned len;
 	bool shared; /* the last one is all rules' */
 };
@@ -213,7 +214,8 @@ static uint32_t call_at(const struct search *s, unsigned i)
 	return i < s->nranges && s->ranges[i].from < CALLS_END ? s->ranges[i].from : CALLS_END;
 }
 
-/* Where ranges[lo, hi) fork: in the middle of the calls, not of the ranges, as far as a jump reaches. */
+/* Where ranges[lo, hi) fork: in the middle of the calls, not of the ranges, as far as a jump
+ * reaches. */
 static unsigned fork_at(const struct search *s, unsigned lo, unsigned hi)
 {
 	uint32_t middle = (call_at(s, lo) + call_at(s, hi)) / 2;
@@ -233,9 +235,8 @@ static unsigned put_search(struct search *s, unsigned lo, unsigned hi, unsigned 
 	uint32_t verdict = s->ranges[lo].verdict;
 
 	if (hi - lo == 1) {
-		s->prog[at] = verdict == JUDGED
-				      ? (struct sock_filter)BPF_STMT(JA, blocks - at - 1)
-				      : (struct sock_filter)BPF_STMT(RET, verdict);
+		s->prog[at] = verdict == JUDGED ? (struct sock_filter)BPF_STMT(JA, blocks - at - 1)
+						: (struct sock_filter)BPF_STMT(RET, verdict);
 		return at + 1;
 	}
 	s->prog[at] = (struct sock_filter)BPF_JUMP(JGE, s->ranges[mid].from, (uint8_t)left, 0);

@@ -18,14 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILTER_NEXT   (SECCOMP_RET_TRACE | 0xffffu)
-#define FILTER_HEAD   5	   /* instructions of every block that judge the architecture */
-#define FILTER_INSNS  2048 /* of a linked filter; the kernel takes 4096 */
-#define FILTER_BLOCK_INSNS 256 /* of a block, so that its jumps reach its end */
-#define FILTER_SLOTS  8	   /* values of one block that are known at launch only */
-#define FILTER_BLOCKS 32
-#define FILTER_CALLS  128 /* different ones of a linked filter */
-#define FILTER_NAME   24  /* of a policy, feature or slot, with the NUL */
+#define FILTER_NEXT	   (SECCOMP_RET_TRACE | 0xffffu)
+#define FILTER_HEAD	   5	/* instructions of every block that judge the architecture */
+#define FILTER_INSNS	   2048 /* of a linked filter; the kernel takes 4096 */
+#define FILTER_BLOCK_INSNS 256	/* of a block, so that its jumps reach its end */
+#define FILTER_SLOTS	   8	/* values of one block that are known at launch only */
+#define FILTER_BLOCKS	   32
+#define FILTER_CALLS	   128 /* different ones of a linked filter */
+#define FILTER_NAME	   24  /* of a policy, feature or slot, with the NUL */
 
 /* insns[at].k is the value of slot[slot]. */
 struct filter_fixup {
@@ -76,8 +76,8 @@ enum filter_mode {
  * Put the blocks of policy that uses names in a row, in the policy's order; a feature that is used
  * twice is there twice. In front stands a search for the call's number among ranges with one
  * answer: loading takes the kernel 0.15 us an instruction, and it walks the filter for every call
- * there is. prog has room for FILTER_INSNS. Returns the number of instructions; -ENOENT when a use lacks the value of a slot,
- * -E2BIG when it does not fit. Unused blocks cost nothing.
+ * there is. prog has room for FILTER_INSNS. Returns the number of instructions; -ENOENT when a use
+ * lacks the value of a slot, -E2BIG when it does not fit. Unused blocks cost nothing.
  */
 int filter_link(const struct filter_policy *policy, const struct filter_use *uses, size_t nuses,
 		enum filter_mode mode, struct sock_filter *prog);

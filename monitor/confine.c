@@ -133,8 +133,8 @@ static void collect(struct confine *c, const struct vm *vm)
 
 static const struct filter_policy *find_policy(const char *name)
 {
-	static const struct filter_policy *const built_in[] = {
-		&filter_vcpu, &filter_io, &filter_api, &filter_lazy};
+	static const struct filter_policy *const built_in[] = {&filter_vcpu, &filter_io,
+							       &filter_api, &filter_lazy};
 	const struct filter_policy *p = confine_file ? filter_file_find(confine_file, name) : NULL;
 
 	for (size_t i = 0; !p && i < sizeof built_in / sizeof built_in[0]; i++)
@@ -233,8 +233,10 @@ static int fail(int r, struct errtext *err)
 
 /* --- other threads --- */
 
-static const char *const policy_of[CONFINE_THREADS] = {
-	[CONFINE_IO] = "io", [CONFINE_API] = "api", [CONFINE_KEEPER] = "api", [CONFINE_LAZY] = "lazy"};
+static const char *const policy_of[CONFINE_THREADS] = {[CONFINE_IO] = "io",
+						       [CONFINE_API] = "api",
+						       [CONFINE_KEEPER] = "api",
+						       [CONFINE_LAZY] = "lazy"};
 
 static void wait_for(sem_t *sem)
 {

@@ -491,8 +491,8 @@ static int apply(int argc, char *const argv[], struct parse *p, bool first)
 /* What one option may lead to. A snapshot says itself what devices there are. */
 static void may_lead_to(const struct opt *opt, const char *val, struct opts_early *ret)
 {
-	bool any = opt->set == set_config_file || opt->set == set_standby ||
-		   opt->set == set_fork || !strcmp(opt->name, "api-sock");
+	bool any = opt->set == set_config_file || opt->set == set_standby || opt->set == set_fork ||
+		   !strcmp(opt->name, "api-sock");
 	bool restore = any || opt->set == set_restore;
 
 	ret->api |= any;

@@ -10,7 +10,8 @@
 
 #include "monitor/seccomp/policy.h"
 
-#define COMPILED_INSNS	FILTER_BLOCK_INSNS /* a block's jumps reach no further; begin another section */
+#define COMPILED_INSNS \
+	FILTER_BLOCK_INSNS /* a block's jumps reach no further; begin another section */
 #define COMPILED_FIXUPS 32
 
 struct compiled_block {

@@ -105,7 +105,10 @@ static unsigned report_policy(const struct policy *all, unsigned count, const st
 
 		if (!n)
 			n = (below && used_above(all, count, p, r)) || sibling_used(p, r);
-		printf("%s %10llu  %s:%u %s [%s] %s\n", n ? "ok  " : rare ? "rare" : "FAIL",
+		printf("%s %10llu  %s:%u %s [%s] %s\n",
+		       n      ? "ok  "
+		       : rare ? "rare"
+			      : "FAIL",
 		       (unsigned long long)n, path, r->line, r->call, feature, rare ? r->why : "");
 		unused += !n && !rare;
 		*rares += !n && rare;

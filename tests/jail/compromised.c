@@ -3,7 +3,8 @@
  * compromised.c: a monitor that the guest has taken over, after the filters fell: each row is a
  * child that has the wide filter and then the narrow one of its thread on, with real descriptors,
  * and makes one system call. It must die of SIGSYS in exactly that call, which the parent sees as a
- * tracer at the child's exit. TAP. `prog [vcpu|io|setup|api|keeper|lazy]...`: all policies unless named.
+ * tracer at the child's exit. TAP. `prog [vcpu|io|setup|api|keeper|lazy]...`: all policies unless
+ * named.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -73,8 +74,7 @@ static size_t uses(bool setup, enum which which, enum world world, struct filter
 		 {{"listen", (uint32_t)fds[FD_EVENTS]},
 		  {"vcpu", (uint32_t)fds[FD_VCPU]},
 		  {"vm", (uint32_t)fds[FD_VM]}}},
-		{"serve-rewind",
-		 {{"vcpu", (uint32_t)fds[FD_VCPU]}, {"vm", (uint32_t)fds[FD_VM]}}},
+		{"serve-rewind", {{"vcpu", (uint32_t)fds[FD_VCPU]}, {"vm", (uint32_t)fds[FD_VM]}}},
 	};
 	const struct filter_use managed[] = {
 		{"control", {{0}}},
@@ -100,8 +100,7 @@ static size_t uses(bool setup, enum which which, enum world world, struct filter
 		 world == MANAGED},
 	};
 	/* The wide filter below has what such a VM's options lead to. */
-	static const char *const wide[] = {"restore", "save", "state", "thread",
-					    "clients"};
+	static const char *const wide[] = {"restore", "save", "state", "thread", "clients"};
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
@@ -152,9 +151,11 @@ static void attempt(const struct forbidden *f)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		_exit(97);
 	raise(SIGSTOP);
-	static const struct filter_policy *const narrow[] = {
-		[VCPU] = &filter_vcpu,	 [IO] = &filter_io,	[API] = &filter_api,
-		[KEEPER] = &filter_api, [LAZY] = &filter_lazy};
+	static const struct filter_policy *const narrow[] = {[VCPU] = &filter_vcpu,
+							     [IO] = &filter_io,
+							     [API] = &filter_api,
+							     [KEEPER] = &filter_api,
+							     [LAZY] = &filter_lazy};
 
 	fall(&filter_setup, f->policy, f->world);
 	if (f->policy != SETUP)

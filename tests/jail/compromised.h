@@ -13,8 +13,20 @@ enum which { SETUP, VCPU, IO, API, KEEPER, LAZY };
 enum world { EXIT, HLT, BARE, SERVE, MANAGED };
 
 /* Descriptors that are there; LEAK is one that no filter knows. */
-enum { FD_VCPU, FD_VM, FD_CONSOLE, FD_IMAGE, FD_DISK, FD_NIC, FD_WAKE, FD_EVENTS, FD_UFFD, FD_MEM,
-       FD_LEAK, FDS };
+enum {
+	FD_VCPU,
+	FD_VM,
+	FD_CONSOLE,
+	FD_IMAGE,
+	FD_DISK,
+	FD_NIC,
+	FD_WAKE,
+	FD_EVENTS,
+	FD_UFFD,
+	FD_MEM,
+	FD_LEAK,
+	FDS
+};
 
 /* Arguments that are known at run time only. */
 #define VALUE_FD  UINT64_C(0xfeed0000)

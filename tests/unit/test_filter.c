@@ -147,7 +147,7 @@ Test(filter, the_io_thread_of_the_largest_vm)
 Test(filter, all_blocks_are_as_the_compiler_makes_them)
 {
 	const struct filter_policy *const all[] = {&filter_setup, &filter_vcpu, &filter_io,
-						  &filter_api, &filter_lazy};
+						   &filter_api, &filter_lazy};
 	const char *why;
 	unsigned at;
 
