@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "monitor/api/file.h"
@@ -594,9 +595,21 @@ char *config_json_shape(const struct vm_config *cfg)
 	return text;
 }
 
+/* jansson would open /dev/urandom for this. The kernel's 16 bytes: musl takes the first 8. */
+static void seed_hashes(void)
+{
+	const uint8_t *random = (const uint8_t *)getauxval(AT_RANDOM);
+	size_t seed = 1;
+
+	if (random)
+		memcpy(&seed, random + 8, sizeof seed);
+	json_object_seed(seed ? seed : 1);
+}
+
 int config_json_decode_shape(struct vm_config *cfg, const char *text, size_t len,
 			     struct config_err *err)
 {
+	seed_hashes();
 	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *v;
 	size_t known = 0;
 	int r = json_is_object(root) ? 0 : config_fail(err, "is no object");

@@ -320,7 +320,6 @@ void vm_destroy(struct vm *vm)
 	vm_rewind_free(vm);
 	dirty_free(vm);
 	wset_free(vm);
-	free(vm->identity);
 	vm->identity = NULL;
 	close_fd(&vm->vcpu);
 	close_fd(&vm->fd);

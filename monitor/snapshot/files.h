@@ -54,6 +54,9 @@ int snap_files_open(struct snapshot **ret, const struct restore_config *rc, char
 		    size_t errlen);
 void snap_files_close(struct snapshot *s); /* accepts NULL */
 
+/* The state, for whoever takes it over: once. */
+struct vm_state *snap_files_state(struct snapshot *s);
+
 /*
  * Guest memory as it was, into base (zero until now). How far the memory file is checked, and with
  * it whether its pages are shared, is rc->verify's business. 0 or -errno with a message.

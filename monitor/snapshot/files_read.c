@@ -116,6 +116,11 @@ void snap_files_close(struct snapshot *s)
 	free(s);
 }
 
+struct vm_state *snap_files_state(struct snapshot *s)
+{
+	return (void *)((uint8_t *)s->buf + s->v.head->sect[SNAP_STATE].off);
+}
+
 int snap_files_memory(const struct snapshot *s, enum restore_verify verify, uint8_t *base,
 		      char *err, size_t errlen)
 {

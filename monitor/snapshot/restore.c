@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -22,6 +21,8 @@
 
 #define MSR_TSC_DEADLINE  0x6e0u
 #define TSC_TOLERANCE_PPM 250u
+
+static struct vm_identity identity; /* of the one VM */
 
 /* The way that was asked for, or the best that is possible where the choice is ours. */
 int restore_memory(struct vm *vm, char *err, size_t errlen)
@@ -116,13 +117,11 @@ int restore_from(struct vm *vm, struct vm_state *st, const struct snap_cpu *cpu,
 	if (r)
 		return r;
 	vm_clock_rebase(vm, st->mono_ns);
-	vm_seed(vm);
-	vm->identity = calloc(1, sizeof *vm->identity);
-	if (!vm->identity) {
-		snprintf(err, errlen, "out of memory");
-		return -ENOMEM;
-	}
-	fill_identity(vm, vm->identity);
+	if (!vm->freeze_gpa)
+		vm_seed(vm); /* else the answer does */
+	identity = (struct vm_identity){0};
+	fill_identity(vm, &identity);
+	vm->identity = &identity;
 	vm_freeze_answer(vm, UK_WHY_CLONE, vm->identity, 0);
 	vm->news = true;
 	return 0;
@@ -131,17 +130,10 @@ int restore_from(struct vm *vm, struct vm_state *st, const struct snap_cpu *cpu,
 int restore_state(struct vm *vm, char *err, size_t errlen)
 {
 	const struct snap_view *v = &vm->cfg->snap->v;
-	struct vm_state *st = malloc(sizeof *st);
 	char why[400];
+	/* In place: a copy would cost more than loading it. */
+	int r = restore_from(vm, snap_files_state(vm->cfg->snap), v->cpu, why, sizeof why);
 
-	if (!st) {
-		snprintf(err, errlen, "out of memory");
-		return -ENOMEM;
-	}
-	*st = *v->state;
-	int r = restore_from(vm, st, v->cpu, why, sizeof why);
-
-	free(st);
 	if (r)
 		snprintf(err, errlen, "%s: %s", vm->cfg->restore.path, why);
 	return r;

@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/fullread.h"
 #include "monitor/keeper.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/newfile.h"
@@ -28,6 +30,7 @@
 #define PM_SWAPPED (UINT64_C(1) << 62)
 #define PM_FILE	   (UINT64_C(1) << 61)
 #define PM_BATCH   4096u
+#define SMALL	   2048u /* bytes of a file that needs no memory of its own */
 
 struct wset {
 	char path[PATH_MAX];
@@ -61,19 +64,39 @@ static void load(struct vm *vm, const struct wset_run *run, uint32_t n)
 	}
 }
 
+/* Most of them are small, and memory from the heap would cost more than reading them. The size of
+ * the file; what is larger than the room is not read. 0 when there is none. */
+static size_t read_small(const char *path, void *room)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	size_t len = 0;
+
+	if (fd < 0)
+		return 0;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size > 0)
+		len = (size_t)st.st_size;
+	if (len <= SMALL && full_read(fd, room, len, 0))
+		len = 0;
+	close(fd);
+	return len;
+}
+
 /* False when there is no file yet, or none that we understand: it is to be made. */
 static bool load_file(struct vm *vm, const char *path)
 {
 	const struct snap_view *v = &vm->cfg->snap->v;
 	const struct wset_run *run;
+	uint64_t room[SMALL / 8];
 	char err[PATH_MAX + 64];
 	uint32_t n;
-	size_t len;
-	void *buf;
+	size_t len = read_small(path, room);
+	void *buf = NULL;
 
-	if (access(path, F_OK) || snap_read(path, SNAP_STATE_MAX * 2, &buf, &len, err, sizeof err))
+	if (!len ||
+	    (len > sizeof room && snap_read(path, SNAP_STATE_MAX * 2, &buf, &len, err, sizeof err)))
 		return false;
-	run = wset_decode(buf, len, v->head->id, v->npages, &n);
+	run = wset_decode(buf ? buf : room, len, v->head->id, v->npages, &n);
 	if (run)
 		load(vm, run, n);
 	free(buf);
@@ -82,21 +105,19 @@ static bool load_file(struct vm *vm, const char *path)
 
 void wset_begin(struct vm *vm)
 {
-	struct wset *w;
+	char path[PATH_MAX];
 
 	/* A VM that serves requests has all of its memory looked at before the first one. */
 	if (vm->cfg->restore.no_prefetch || vm->lazy || vm->cfg->snap->base || vm->serve)
 		return;
-	w = malloc(sizeof *w);
-	if (!w)
+	if ((size_t)snprintf(path, sizeof path, "%s.ws", vm->cfg->restore.path) >= sizeof path ||
+	    load_file(vm, path))
 		return;
-	w->first_frame = 0;
-	if ((size_t)snprintf(w->path, sizeof w->path, "%s.ws", vm->cfg->restore.path) <
-		    sizeof w->path &&
-	    !load_file(vm, w->path))
-		vm->wset = w;
-	else
-		free(w);
+	struct wset *w = calloc(1, sizeof *w);
+
+	if (w)
+		memcpy(w->path, path, sizeof path);
+	vm->wset = w;
 }
 
 /* --- recording --- */
