@@ -17,7 +17,7 @@ from bench_http import microseconds
 from common import Failed, Guest, median, need, run
 
 PAGES = (16, 64, 256)
-WARM = 20  # requests that are not counted: page faults of the first time
+WARM = 80  # requests that are not counted: faults of the first time, and pages of the row before, which are let go after 64
 
 
 def spawn_us(b, rounds):
