@@ -500,6 +500,7 @@ int vm_run(struct vm *vm)
 			continue;
 		}
 		vm->news = false;
+		vm->freeze_gpa = 0; /* it goes on; a rewind brings it back */
 		int r = ioctl(vm->vcpu, KVM_RUN, 0);
 		vm->m.exits++;
 		if (!r) {

@@ -82,9 +82,10 @@ struct vm {
 	uint64_t paused_mono;	 /* VM_PAUSED: what its monotonic clock stands at */
 	uint64_t mono_delta;	 /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
 	uint8_t generation[16];	 /* random; which run from a snapshot this is */
-	gpa_t freeze_gpa; /* of the struct uk_restore at which the guest froze itself; 0 = it has
-			     not */
-	bool frozen;	  /* --snapshot and --fork have had their freeze point */
+	gpa_t freeze_gpa;  /* of the struct uk_restore at which the guest stands; 0 = it does not,
+			      or not any more */
+	bool froze_itself; /* at some time */
+	bool frozen;	   /* --snapshot and --fork have had their freeze point */
 	void (*copy_main)(struct vm *vm); /* the life of a copy (vm_fork); ends the process */
 	struct wset *wset;		  /* the working set is being recorded; NULL = no */
 	struct lazy *lazy; /* serves memory that was not touched yet; NULL = all is there */

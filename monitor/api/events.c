@@ -197,7 +197,7 @@ bool events_marks(struct events *ev, const struct vm *vm)
 
 	if (first_seen(ev, &ev->seen_first, entry))
 		events_add(ev, "first_instruction", entry);
-	if (first_seen(ev, &ev->seen_ready, ready || vm->freeze_gpa))
+	if (first_seen(ev, &ev->seen_ready, ready || vm->froze_itself))
 		events_add(ev, "guest_ready", ready);
 	return true;
 }

@@ -29,6 +29,7 @@ void vm_freeze(struct vm *vm, uint64_t gpa)
 	if (!freeze_page(vm, gpa))
 		return;
 	vm->freeze_gpa = gpa;
+	vm->froze_itself = true;
 	if (vm->serve)
 		serve_ready(vm);
 	else

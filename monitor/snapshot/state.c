@@ -188,6 +188,7 @@ static int load(struct vm *vm, const struct vm_state *st, bool rewinding, char *
 				 st->dev[i].id, strerror(-r));
 	}
 	vm->freeze_gpa = st->freeze_gpa;
+	vm->froze_itself |= vm->freeze_gpa != 0;
 	return r ? r : load_vcpu(vm, &st->vcpu, rewinding, err, errlen);
 }
 

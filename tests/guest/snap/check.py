@@ -352,7 +352,9 @@ def check_live(_=None):
 
 
 def check_tcp(_=None):
-    """A connection outlives a pause, and the process that serves it."""
+    """A connection outlives a pause, and the process that serves it. The guest has frozen itself before, for nobody, and
+    has gone on: where it stands now nobody can tell it that it is another, so it keeps its MAC address."""
+    mac = "02:11:22:33:44:55"
     net = ["--net", f"id=eth0,tap={os.environ['TAP']}"]
     ip = os.environ["GUEST_IP"]
 
@@ -364,7 +366,7 @@ def check_tcp(_=None):
         if int(got) != number:
             sys.exit(f"answer {got}, not {number}")
 
-    boot = ["--kernel", IMAGE, "--mem", "16M", "--idle", "hlt", *net]
+    boot = ["--kernel", IMAGE, "--mem", "16M", "--idle", "hlt", net[0], f"{net[1]},mac={mac}"]
     with Live("a", *boot, "--cmdline", f"mayfly.ip={ip}/24 -- tcp 7") as vm:
         wait_for(vm.console, "listening")
         sock = socket.create_connection((ip, 7), timeout=PATIENCE)
@@ -377,6 +379,7 @@ def check_tcp(_=None):
             sys.exit("what was sent during the pause is lost")
         vm.state("Paused")
         vm.create(STATE, "Full")
+    must(run(["--restore", f"path={STATE}", *net, "--dry-run", "--json"]), mac)
     with Live("b", "--restore", f"path={STATE}", *net):
         ask(sock, 3)
         ask(sock, 4)

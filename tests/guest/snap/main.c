@@ -152,6 +152,7 @@ static int tcp(int port)
 	int s = socket(AF_INET, SOCK_STREAM, 0), c, n = 0;
 	char b;
 
+	mayfly_freeze(); /* nobody wants it */
 	if (s < 0 || bind(s, (struct sockaddr *)&a, sizeof a) || listen(s, 4))
 		return 1;
 	printf("listening\n");
