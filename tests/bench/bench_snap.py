@@ -60,38 +60,49 @@ class Taps:
         return ["ip", "netns", "exec", self.ns, *argv]
 
 
+# Lines "TAP ADDRESS" to lines with the status of a request, four at a time. Not before somebody holds the tap: what is
+# sent to nobody is asked for again only after a second.
 ASK = """
-import http.client, sys, time
-for line in sys.stdin:
+import concurrent.futures, http.client, sys, time
+def ask(line):
+    tap, host = line.split()
     end = time.monotonic() + 300
     while True:
         try:
-            c = http.client.HTTPConnection(line.strip(), 80, timeout=60)
+            with open(f"/sys/class/net/{tap}/carrier") as f:
+                if f.read().strip() != "1":
+                    raise OSError("nobody holds the tap")
+            c = http.client.HTTPConnection(host, 80, timeout=60)
             c.request("GET", "/index.html")
             r = c.getresponse()
             r.read()
             c.close()
             print(r.status, flush=True)
             break
-        except OSError:
+        except OSError as e:
             if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+                print(e, flush=True)
+                break
+            time.sleep(0.002)
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    for line in sys.stdin:
+        pool.submit(ask, line)
 """
 
 
-def start_clones(b, taps, state, numbers, asker):
+def start_clones(b, taps, state, numbers, asker, procs):
     """They run, and each has answered."""
-    procs = []
     for i in numbers:
         argv = [os.path.abspath(f"{b.build}/bin/mayfly-monitor"), "--restore", f"path={state}", "--console", "/dev/null"]
         argv += ["--net", f"tap=t{i},ip={taps.guest(i)}/30,gw={taps.host(i)}"]
         procs.append(subprocess.Popen(taps.inside(argv), stdin=subprocess.DEVNULL))
-        asker.stdin.write(taps.guest(i) + "\n")
+        asker.stdin.write(f"t{i} {taps.guest(i)}\n")
         asker.stdin.flush()
-        if asker.stdout.readline().strip() != "200":
-            raise Failed(f"clone {i} does not answer")
-    return procs
+    for i in numbers:
+        if (status := asker.stdout.readline().strip()) != "200":
+            raise Failed(f"one of the clones does not answer: {status}")
+    if dead := sum(p.poll() is not None for p in procs):
+        raise Failed(f"{dead} clones have ended")
 
 
 def stop(procs):
@@ -117,9 +128,11 @@ def clones(b):
         ) as asker:
             procs = []
             try:
-                stop(start_clones(b, taps, state, range(2), asker))  # the working set is known from here on
+                start_clones(b, taps, state, range(2), asker, procs)
+                stop(procs)  # the working set is known from here on
+                procs.clear()
                 before = settled()
-                procs = start_clones(b, taps, state, range(n), asker)
+                start_clones(b, taps, state, range(n), asker, procs)
                 used = settled()
             finally:
                 stop(procs)
