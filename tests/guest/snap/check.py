@@ -7,6 +7,7 @@ lane's factor. A clone's network is a socket of ours: we are its only neighbour 
 """
 
 import concurrent.futures
+import hashlib
 import http.client
 import json
 import os
@@ -170,6 +171,7 @@ def check_refused(_=None):
             f.write(new)
         refuse(pattern, *fd)
 
+    check_foreign(data, with_state)
     with_state(data[:-8], "is truncated")
     with_state(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:], "checksum does not match")
     with_state(data[:8] + b"\x09" + data[9:], "format version 9")
@@ -179,6 +181,24 @@ def check_refused(_=None):
     with_state(data, "is truncated")
     os.unlink(f"{STATE}.mem")
     refuse("No such file", *fd)
+
+
+def sealed(data, off, new):
+    """The state file with other bytes at off and a checksum that is right again (monitor/snapshot/format.h)."""
+    data = data[:off] + new + data[off + len(new) :]
+    return data[:16] + hashlib.blake2b(data[48:], digest_size=32).digest() + data[48:]
+
+
+def check_foreign(data, with_state):
+    """Well made, but by another CPU, or by somebody who means harm: SNAP_CPU and SNAP_CONFIG rewritten."""
+    cpu, _, config, size = struct.unpack_from("<4Q", data, 160)
+    run(["--restore", f"path={STATE}", "--net", "user", "--dry-run"])  # the offsets are those of a good file
+    with_state(sealed(data, cpu, b"AnotherMaker"), "was taken on a CPU by 'AnotherMaker'")
+    with_state(sealed(data, cpu + 12 + 4 * 5, b"\xff" * 4), "with features that this one lacks: .*7.1.EAX bit")
+    with_state(sealed(data, cpu + 12, b"\xff" * 44), "take it again here")
+    text = data[config : config + size - 1]
+    with_state(sealed(data, config, text.replace(b'"mem"', b'"api"')), "its configuration is not one of this version")
+    with_state(sealed(data, config, b"\0" + text[1:]), "has a damaged configuration")
 
 
 def touch_memory():
