@@ -152,7 +152,8 @@ struct vm_config {
 	enum idle_mode idle;
 	bool boot_timer, dry_run, json; /* json: --dry-run prints JSON */
 	struct log_config log;
-	bool track_dirty; /* log written pages, for diff snapshots */
+	bool track_dirty;  /* log written pages, for diff snapshots */
+	bool start_paused; /* a copy by vm_fork(): its API resumes it */
 	struct restore_config restore;
 	struct snapshot_config save;
 	struct fork_config fork;

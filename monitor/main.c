@@ -56,6 +56,8 @@ static void copy_main(struct vm *copy)
 		log_err("%s", err);
 		exit(2);
 	}
+	if (cfg->start_paused)
+		vm_started(copy, true);
 	exit(run(&front));
 }
 

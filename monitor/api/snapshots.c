@@ -154,6 +154,13 @@ static int prepare_copies(struct api *api, struct api_call *call, struct vm_conf
 		if (api->vmm->fork_config(api->ctx, cfg[i], &err))
 			return fault_set(&call->fault, "host_error", "Fork error: %s.", err.text);
 		snprintf(at, sizeof at, "copies[%zu]", i);
+		cfg[i]->start_paused = json_is_true(json_object_get(copy, "paused"));
+		if (cfg[i]->start_paused && !text_of(copy, "api_sock")) {
+			fault_set(&call->fault, "missing_field",
+				  "Fork error: a copy that starts paused needs an api_sock of its "
+				  "own: nobody could resume it.");
+			return fault_field(&call->fault, at);
+		}
 		if (rebind(copy, SCHEMA_ID_Copy, cfg[i], &call->fault))
 			return fault_field(&call->fault, at);
 	}

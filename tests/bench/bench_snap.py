@@ -7,9 +7,11 @@ included, for each of many clones of one httpd that are alive at once, each afte
 its own. fork.pause: how long a VM of 64 MiB, all touched, stands still while it is copied.
 """
 
+import json
 import os
 import re
 import subprocess
+import sys
 
 from bench_boot import time_commands, try_command
 from bench_mem import settled
@@ -60,56 +62,40 @@ class Taps:
         return ["ip", "netns", "exec", self.ns, *argv]
 
 
-# Lines "TAP ADDRESS" to lines with the status of a request, four at a time. Not before somebody holds the tap: what is
-# sent to nobody is asked for again only after a second.
-ASK = """
-import concurrent.futures, http.client, sys, time
-def ask(line):
-    tap, host = line.split()
-    end = time.monotonic() + 300
-    while True:
-        try:
-            with open(f"/sys/class/net/{tap}/carrier") as f:
-                if f.read().strip() != "1":
-                    raise OSError("nobody holds the tap")
-            c = http.client.HTTPConnection(host, 80, timeout=60)
-            c.request("GET", "/index.html")
-            r = c.getresponse()
-            r.read()
-            c.close()
-            print(r.status, flush=True)
-            break
-        except OSError as e:
-            if time.monotonic() > end:
-                print(e, flush=True)
-                break
-            time.sleep(0.002)
-with concurrent.futures.ThreadPoolExecutor(4) as pool:
-    for line in sys.stdin:
-        pool.submit(ask, line)
-"""
+class Herd:
+    """Clones of the snapshot `state`, in the namespace of the taps (herd.py)."""
 
+    def __init__(self, b, taps, state):
+        self.taps = taps
+        self.argv = [os.path.abspath(f"{b.build}/bin/mayfly-monitor"), "--restore", f"path={state}", "--console", "/dev/null"]
 
-def start_clones(b, taps, state, numbers, asker, procs):
-    """They run, and each has answered."""
-    for i in numbers:
-        argv = [os.path.abspath(f"{b.build}/bin/mayfly-monitor"), "--restore", f"path={state}", "--console", "/dev/null"]
-        argv += ["--net", f"tap=t{i},ip={taps.guest(i)}/30,gw={taps.host(i)}"]
-        procs.append(subprocess.Popen(taps.inside(argv), stdin=subprocess.DEVNULL))
-        asker.stdin.write(f"t{i} {taps.guest(i)}\n")
-        asker.stdin.flush()
-    for i in numbers:
-        if (status := asker.stdout.readline().strip()) != "200":
-            raise Failed(f"one of the clones does not answer: {status}")
-    if dead := sum(p.poll() is not None for p in procs):
-        raise Failed(f"{dead} clones have ended")
+    def start(self, n):
+        """They run, and each has answered."""
+        for i in range(n):
+            net = f"tap=t{i},ip={self.taps.guest(i)}/30,gw={self.taps.host(i)}"
+            self.say({"argv": [*self.argv, "--net", net], "tap": f"t{i}", "host": self.taps.guest(i)})
+        for _ in range(n):
+            if (status := self.proc.stdout.readline().strip()) != "200":
+                raise Failed(f"one of the clones does not answer: {status}")
 
+    def end(self, n):
+        self.say({})
+        if (ended := self.proc.stdout.readline().strip()) != f"{n} ended":
+            raise Failed(f"of {n} clones: {ended}")
 
-def stop(procs):
-    for p in procs:
-        p.kill()
-    for p in procs:
-        p.wait()
+    def say(self, order):
+        self.proc.stdin.write(json.dumps(order) + "\n")
+        self.proc.stdin.flush()
+
+    def __enter__(self):
+        argv = self.taps.inside([sys.executable, "tests/bench/herd.py"])
+        self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *exc):
+        self.proc.stdin.close()
+        self.proc.wait()
+        self.proc.stdout.close()
 
 
 def clones(b):
@@ -123,20 +109,13 @@ def clones(b):
         cmdline = f"mayfly.ip={taps.guest(0)}/30 mayfly.gw={taps.host(0)} -- -f"
         argv = b.monitor(os.path.abspath(b.image("httpd")), "--block", f"path={disk},ro", "--net", "tap=t0", cmdline=cmdline)
         run(taps.inside([*argv, "--snapshot", f"path={state}"]))
-        with subprocess.Popen(
-            taps.inside(["python3", "-c", ASK]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as asker:
-            procs = []
-            try:
-                start_clones(b, taps, state, range(2), asker, procs)
-                stop(procs)  # the working set is known from here on
-                procs.clear()
-                before = settled()
-                start_clones(b, taps, state, range(n), asker, procs)
-                used = settled()
-            finally:
-                stop(procs)
-                asker.stdin.close()
+        with Herd(b, taps, state) as herd:
+            herd.start(2)
+            herd.end(2)  # the working set is known from here on
+            before = settled()
+            herd.start(n)
+            used = settled()
+            herd.end(n)
             after = settled()
     if n < 1000:
         note(f"clone.private_kib over {n} clones instead of 1000 (BENCH_CLONES)")

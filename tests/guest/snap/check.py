@@ -339,6 +339,25 @@ def apart(tick):
     return tick[3] - tick[1]
 
 
+def snapshot_by_copy(vm):
+    """A snapshot of a VM that goes on: of a copy that was made paused. The tick at which the copy stands."""
+    vm.call("PUT", "/vm/fork", 400, copies=[{"id": "p", "paused": True}])
+    twin = Live.__new__(Live)
+    twin.sock, twin.console = f"{WORK}/p.sock", f"{WORK}/p.out"
+    before = vm.ticks()[0]
+    copies = [{"id": "p", "api_sock": twin.sock, "console": twin.console, "paused": True}]
+    pid = json.loads(vm.call("PUT", "/vm/fork", 200, copies=copies))["pids"][0]
+    after = vm.more(5)
+    wait_for_socket(twin.sock)
+    if twin.text():
+        sys.exit(f"a copy that was made paused has run: {twin.text()}")
+    twin.create(f"{STATE}.copy", "Full")
+    os.kill(pid, 9)
+    if vm.more()[0] <= after[0]:
+        sys.exit("the original does not go on")
+    return before
+
+
 def check_live(_=None):
     """At any moment: full, diff, pause, restore. Counting goes on, monotonic time too, wall time jumps."""
     pause = 2.0
@@ -360,14 +379,15 @@ def check_live(_=None):
         copy = json.loads(vm.call("PUT", "/vm/fork", 200, copies=[{"id": "c", "console": f"{WORK}/c.out"}]))
         wait_for(f"{WORK}/c.out", "tick")
         os.kill(copy["pids"][0], 9)
+        at_copy = snapshot_by_copy(vm)
         if os.stat(f"{STATE}.diff.mem").st_blocks > os.stat(f"{STATE}.mem").st_blocks:
             sys.exit("the diff is larger than the full snapshot")
-    for name, start, more in (("b", at_full, ""), ("d", at_diff, f".diff,base={STATE}")):
+    for name, start, more in (("b", at_full, ""), ("d", at_diff, f".diff,base={STATE}"), ("e", at_copy, ".copy")):
         with Live(name, "--restore", f"path={STATE}{more}") as vm:
             tick = vm.ticks(3)[0]
             if "went back" in vm.text() or not start[0] < tick[0] < start[0] + 50:
                 sys.exit(f"restored at {start}: {vm.text()}")
-            if apart(tick) - apart(start) < 0.9 * pause:
+            if name != "e" and apart(tick) - apart(start) < 0.9 * pause:
                 sys.exit(f"the wall clock of {tick} is not the host's ({start})")
 
 
@@ -489,6 +509,16 @@ def wait_for(path, text):
             return
         time.sleep(0.01)
     sys.exit(f"{path} never came")
+
+
+def wait_for_socket(path):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with socket.socket(socket.AF_UNIX) as s:
+            if not s.connect_ex(path):
+                return
+        time.sleep(0.01)
+    sys.exit(f"nobody listens at {path}")
 
 
 def main():
