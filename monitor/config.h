@@ -21,6 +21,7 @@
 #define CONFIG_MEM_MAX		(UINT64_C(3) << 30)
 #define CONFIG_MEM_DEF		(UINT64_C(16) << 20)
 #define CONFIG_SERVE_TIMEOUT_MS 30000u
+#define CONFIG_OVERLAY_MEM_DEF	(UINT64_C(64) << 20) /* overlay=mem without overlay-max */
 
 /* Firecracker's TokenBucket: `size` tokens, full at the start and regained evenly every refill_ms,
  * and `burst` once on top. size or refill_ms 0: no limit. */
@@ -35,8 +36,10 @@ struct rate_config {
 struct blk_config {
 	const char *id; /* 1..31 characters of [A-Za-z0-9_-] */
 	const char *path;
-	bool ro, direct; /* direct: O_DIRECT */
-	unsigned queues; /* 1..8 */
+	const char *overlay;  /* what is written goes there: "mem" or a file; NULL = to path */
+	uint64_t overlay_max; /* bytes, a multiple of 4096; 0 = not said */
+	bool ro, direct;      /* direct: O_DIRECT */
+	unsigned queues;      /* 1..8 */
 	struct rate_config limit;
 };
 

@@ -266,6 +266,26 @@ static int blk_queues(struct field_obj *o, const char *text, struct config_err *
 	return r;
 }
 
+static int blk_overlay(struct field_obj *o, const char *text, struct config_err *err)
+{
+	return set_path(o, text, &o->blk->overlay, err);
+}
+
+static int blk_overlay_max(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t max;
+	int r = num_size(text, &max);
+
+	if (r == -ENOMSG)
+		return config_fail(err, "'%.64s' has no unit; write %.64sM for MiB", text, text);
+	if (r == -EINVAL)
+		return config_fail(err, "'%.64s' is not a size like 64M", text);
+	if (r < 0 || max < 4096 || max % 4096 || max > INT64_MAX)
+		return config_fail(err, "%.64s is not a multiple of 4K, at least 4K", text);
+	o->blk->overlay_max = max;
+	return 0;
+}
+
 /* A limit that is there twice is two keys for the same thing: JSON has two ways to say it. */
 static int set_bucket(const char *text, bool bytes, struct token_bucket *dst,
 		      struct config_err *err)
@@ -295,10 +315,16 @@ static int blk_ops(struct field_obj *o, const char *text, struct config_err *err
 }
 
 const struct field blk_fields[] = {
-	{"id", FIELD_STRING, blk_id},	      {"path", FIELD_STRING, blk_path},
-	{"ro", FIELD_FLAG, blk_ro},	      {"direct", FIELD_FLAG, blk_direct},
-	{"queues", FIELD_NUMBER, blk_queues}, {"bw", FIELD_STRING, blk_bw},
-	{"ops", FIELD_STRING, blk_ops},	      {"rate_limiter", FIELD_LIMITER, no_object},
+	{"id", FIELD_STRING, blk_id},
+	{"path", FIELD_STRING, blk_path},
+	{"ro", FIELD_FLAG, blk_ro},
+	{"direct", FIELD_FLAG, blk_direct},
+	{"queues", FIELD_NUMBER, blk_queues},
+	{"bw", FIELD_STRING, blk_bw},
+	{"ops", FIELD_STRING, blk_ops},
+	{"rate_limiter", FIELD_LIMITER, no_object},
+	{"overlay", FIELD_STRING, blk_overlay},
+	{"overlay_max", FIELD_STRING, blk_overlay_max},
 	{NULL, FIELD_STRING, NULL},
 };
 
@@ -582,6 +608,15 @@ int blk_config_finish(struct vm_config *cfg, struct blk_config *b, struct config
 
 	if (!b->path)
 		return config_fail(err, "no path; say path=FILE");
+	if (b->overlay && b->ro)
+		return config_fail(err, "ro does not go with overlay: nothing would be written to "
+					"it; leave one of them out");
+	if (b->overlay && b->direct)
+		return config_fail(err, "direct does not go with overlay: the image is there to be "
+					"shared by way of the page cache; leave one of them out");
+	if (b->overlay_max && !b->overlay)
+		return config_fail(err, "overlay_max has no effect without overlay; add "
+					"overlay=mem or overlay=FILE");
 	if (!b->id)
 		b->id = names[b - cfg->blk];
 	return 0;

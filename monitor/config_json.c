@@ -409,7 +409,15 @@ static json_t *blk_json(const struct blk_config *b)
 	json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:i}", "id", b->id, "path", b->path, "ro",
 			      b->ro, "direct", b->direct, "queues", (int)b->queues);
 
-	if (o && !put_limiter(o, "rate_limiter", &b->limit))
+	int bad = !o || put_limiter(o, "rate_limiter", &b->limit);
+	char max[VALUE_STR_MAX];
+
+	if (!bad && b->overlay)
+		bad = json_object_set_new(o, "overlay", json_string(b->overlay));
+	value_size_str(b->overlay_max, max);
+	if (!bad && b->overlay_max)
+		bad = json_object_set_new(o, "overlay_max", json_string(max));
+	if (!bad)
 		return o;
 	json_decref(o);
 	return NULL;

@@ -35,6 +35,14 @@ static void print_blk(const struct blk_config *b, FILE *out)
 	fprintf(out, "block %s: queues=%u%s%s\n", b->id, b->queues, b->ro ? " ro" : "",
 		b->direct ? " direct" : "");
 	put_text(out, "  path", b->path);
+	if (b->overlay)
+		put_text(out, "  overlay", b->overlay);
+	if (b->overlay_max) {
+		char v[VALUE_STR_MAX];
+
+		value_size_str(b->overlay_max, v);
+		fprintf(out, "  overlay-max %s\n", v);
+	}
 	print_limit("", &b->limit, out);
 }
 

@@ -126,6 +126,8 @@ static void collect(struct confine *c, const struct vm *vm)
 			vblk_confine(vm->slot[i].dev, c);
 		else
 			vnet_confine(vm->slot[i].dev, c);
+		if (i < vm->cfg->nblk && vm->serve)
+			vblk_confine_rewind(vm->slot[i].dev, c);
 	}
 }
 

@@ -52,9 +52,11 @@ static const struct counter vm_times[] = {
 	VM(t_guest_entry), VM(t_guest_main), VM(t_guest_listen), VM(t_exit),
 };
 static const struct counter blk_counters[] = {
-	BLK(read_reqs),	 BLK(write_reqs), BLK(flush_reqs),    BLK(discard_reqs), BLK(zero_reqs),
-	BLK(other_reqs), BLK(read_bytes), BLK(write_bytes),   BLK(errors),	 BLK(inline_reqs),
-	BLK(uring_reqs), BLK(throttled),  BLK(notifications), BLK(interrupts),
+	BLK(read_reqs),	    BLK(write_reqs),  BLK(flush_reqs),	     BLK(discard_reqs),
+	BLK(zero_reqs),	    BLK(other_reqs),  BLK(read_bytes),	     BLK(write_bytes),
+	BLK(errors),	    BLK(inline_reqs), BLK(uring_reqs),	     BLK(throttled),
+	BLK(notifications), BLK(interrupts),  BLK(overlay_clusters), BLK(overlay_copyups),
+	BLK(overlay_full),
 };
 static const struct counter net_counters[] = {
 	NET(rx_frames),	     NET(rx_bytes),	NET(tx_frames),	   NET(tx_bytes),

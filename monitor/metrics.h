@@ -26,6 +26,9 @@ struct blk_metrics {
 	uint64_t inline_reqs, uring_reqs;
 	uint64_t throttled; /* times the next request had to wait for the rate limit */
 	uint64_t notifications, interrupts;
+	uint64_t overlay_clusters; /* that lie in its overlay now */
+	uint64_t overlay_copyups;  /* of which a part was fetched from the image below */
+	uint64_t overlay_full;	   /* requests that it had no room for */
 };
 
 /* A VM with --serve. */

@@ -25,6 +25,7 @@
 #include "monitor/snapshot/restore.h"
 #include "monitor/snapshot/wset.h"
 #include "monitor/snapshot/rewind.h"
+#include "monitor/virtio/blk.h"
 #include "monitor/virtio/dev.h"
 
 #define STOP_GRACE_S 2
@@ -293,6 +294,8 @@ int vm_create_copy(struct vm *vm, const struct vm_config *cfg, struct vm_state *
 	r = begin(vm, cfg, err, errlen);
 	vm->idle_exit = old.idle_exit;
 	r = r ? r : vm_devices_create(vm, err, errlen);
+	for (unsigned i = 0; !r && i < cfg->nblk; i++)
+		vblk_inherit(vm->slot[i].dev, old.slot[i].dev);
 	r = r ? r : prepare(vm, err, errlen);
 	r = r ? r : give_memory(vm, err, errlen);
 	r = r ? r : restore_from(vm, st, cpu, err, errlen);

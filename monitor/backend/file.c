@@ -50,33 +50,29 @@ static int explain_open(const struct blk_config *cfg, int e, char *err, size_t e
 	return -e;
 }
 
-/* 0 or -errno. A VM that was killed a moment ago may still hold its lock: the kernel takes an
- * io_uring and the file it was made for apart behind the process' back. So "taken" is believed
- * after half a second. */
-static int take_lock(int fd, struct flock *fl)
+/* An open-file-description lock: it goes away with the last descriptor, however we end. A VM that
+ * has ended a moment ago may still hold its lock: the kernel takes an io_uring and the file it was
+ * made for apart behind the process' back. So "taken" is believed after half a second. */
+int bfile_lock(int fd, bool shared)
 {
+	struct flock fl = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
 	const struct timespec pause = {.tv_nsec = LOCK_WAIT_MS * 1000000L / LOCK_TRIES};
-	int e = 0;
 
 	for (unsigned i = 0; i < LOCK_TRIES; i++) {
-		if (fcntl(fd, F_OFD_SETLK, fl) == 0)
+		if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
 			return 0;
-		e = errno;
-		if (e != EAGAIN && e != EACCES)
-			break;
+		/* A filesystem without locks (some network ones) is not a reason to refuse the
+		 * disk. */
+		if (errno != EAGAIN && errno != EACCES)
+			return 0;
 		ppoll(NULL, 0, &pause, NULL);
 	}
-	return -e;
+	return -EBUSY;
 }
 
-/* An open-file-description lock: it goes away with our descriptor, however we end. */
 static int lock_file(int fd, const struct blk_config *cfg, char *err, size_t errlen)
 {
-	struct flock fl = {.l_type = cfg->ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
-	int e = -take_lock(fd, &fl);
-
-	/* A filesystem without locks (some network ones) is not a reason to refuse the disk. */
-	if (!e || (e != EAGAIN && e != EACCES))
+	if (bfile_lock(fd, cfg->ro) == 0)
 		return 0;
 	snprintf(err, errlen,
 		 "--block id=%s: %s is in use by another VM: stop that one, or attach it with ,ro "

@@ -29,6 +29,8 @@ struct bfile {
 /* Opens, locks (shared when read-only, so that two writers never meet) and measures. 0 or -errno,
  * with a message in err that names the file and the fix. */
 int bfile_open(struct bfile *ret_f, const struct blk_config *cfg, char *err, size_t errlen);
+/* Lock an open file against other VMs, or against their writing. 0, or -EBUSY. */
+int bfile_lock(int fd, bool shared);
 /* Accepts a zeroed or failed struct with fd -1. */
 void bfile_close(struct bfile *f);
 /* Nothing is in flight any more: another VM may have it from now on, and not only when the kernel

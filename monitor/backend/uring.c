@@ -10,8 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FILE_INDEX 0 /* of the one registered file */
-
 /* Debian's liburing does not export what it has for these. */
 static int set_up(struct io_uring *ring, unsigned what, void *arg, unsigned n)
 {
@@ -20,7 +18,7 @@ static int set_up(struct io_uring *ring, unsigned what, void *arg, unsigned n)
 		       : 0;
 }
 
-/* Five operations on the registered file; no registering either once the ring is enabled. */
+/* Five operations on the registered files; no registering either once the ring is enabled. */
 static int restrict_ring(struct io_uring *ring)
 {
 	static const uint8_t ops[] = {IORING_OP_READ, IORING_OP_READV, IORING_OP_WRITE,
@@ -36,7 +34,7 @@ static int restrict_ring(struct io_uring *ring)
 	return set_up(ring, IORING_REGISTER_RESTRICTIONS, res, sizeof ops + 1);
 }
 
-int buring_init(struct buring *b, unsigned entries, int fd)
+int buring_init(struct buring *b, unsigned entries, const int *fds, unsigned n)
 {
 	int ret = io_uring_queue_init(entries, &b->ring, IORING_SETUP_R_DISABLED);
 
@@ -46,7 +44,7 @@ int buring_init(struct buring *b, unsigned entries, int fd)
 	if ((b->ring.features & (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP)) !=
 	    (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP))
 		ret = -EOPNOTSUPP;
-	ret = ret ? ret : io_uring_register_files(&b->ring, &fd, 1);
+	ret = ret ? ret : io_uring_register_files(&b->ring, fds, n);
 	ret = ret ? ret : restrict_ring(&b->ring);
 	ret = ret ? ret : set_up(&b->ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 	if (ret) {
@@ -85,34 +83,32 @@ static struct io_uring_sqe *get(struct buring *b)
 	return io_uring_get_sqe(&b->ring);
 }
 
-void buring_rw(struct buring *b, bool write, const struct iovec *iov, unsigned n, uint64_t off,
-	       int rwf, uint64_t tag)
+void buring_rw(struct buring *b, int file, bool write, const struct iovec *iov, unsigned n,
+	       uint64_t off, int rwf, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = get(b);
 
 	if (n == 1 && iov->iov_len <= UINT32_MAX / 2) {
 		if (write)
-			io_uring_prep_write(sqe, FILE_INDEX, iov->iov_base, (unsigned)iov->iov_len,
-					    off);
+			io_uring_prep_write(sqe, file, iov->iov_base, (unsigned)iov->iov_len, off);
 		else
-			io_uring_prep_read(sqe, FILE_INDEX, iov->iov_base, (unsigned)iov->iov_len,
-					   off);
+			io_uring_prep_read(sqe, file, iov->iov_base, (unsigned)iov->iov_len, off);
 	} else {
 		if (write)
-			io_uring_prep_writev(sqe, FILE_INDEX, iov, n, off);
+			io_uring_prep_writev(sqe, file, iov, n, off);
 		else
-			io_uring_prep_readv(sqe, FILE_INDEX, iov, n, off);
+			io_uring_prep_readv(sqe, file, iov, n, off);
 	}
 	sqe->rw_flags = rwf;
 	sqe->flags = IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data64(sqe, tag);
 }
 
-void buring_fdatasync(struct buring *b, uint64_t tag)
+void buring_fdatasync(struct buring *b, int file, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = get(b);
 
-	io_uring_prep_fsync(sqe, FILE_INDEX, IORING_FSYNC_DATASYNC);
+	io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
 	sqe->flags = IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data64(sqe, tag);
 }

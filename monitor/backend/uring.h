@@ -19,19 +19,20 @@ struct buring {
 	unsigned inflight; /* prepared or submitted, not reaped */
 };
 
-/* A ring for fd, which stays open. 0 or -errno. At most `entries` requests may be in flight; the
- * caller sees to it. */
-int buring_init(struct buring *b, unsigned entries, int fd) __attribute__((warn_unused_result));
+/* A ring for the n files of fds, which stay open. 0 or -errno. At most `entries` requests may be in
+ * flight; the caller sees to it. */
+int buring_init(struct buring *b, unsigned entries, const int *fds, unsigned n)
+	__attribute__((warn_unused_result));
 /* Nothing may be in flight. Accepts a zeroed struct. */
 /* Let the ring have that descriptor, which is free. 0 or -errno. */
 int buring_renumber(struct buring *b, int fd);
 void buring_fini(struct buring *b);
 
-/* Prepare one request; tag comes back with its completion. iov is the kernel's until buring_submit
- * returns; the buffers are until the completion. */
-void buring_rw(struct buring *b, bool write, const struct iovec *iov, unsigned n, uint64_t off,
-	       int rwf, uint64_t tag);
-void buring_fdatasync(struct buring *b, uint64_t tag);
+/* Prepare one request of fds[file]; tag comes back with its completion. iov is the kernel's until
+ * buring_submit returns; the buffers are until the completion. */
+void buring_rw(struct buring *b, int file, bool write, const struct iovec *iov, unsigned n,
+	       uint64_t off, int rwf, uint64_t tag);
+void buring_fdatasync(struct buring *b, int file, uint64_t tag);
 /* One system call for all that is prepared; wait: until at least one completion is there. 0 or
  * -errno. */
 int buring_submit(struct buring *b, bool wait);

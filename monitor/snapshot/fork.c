@@ -142,7 +142,16 @@ static int check_config(const struct vm *vm, const struct vm_config *cfg, char *
 	for (unsigned i = 0; i < cfg->nblk; i++) {
 		const struct blk_config *b = &cfg->blk[i];
 
-		if (!b->ro && !strcmp(b->path, vm->cfg->blk[i].path)) {
+		const char *had = vm->cfg->blk[i].overlay;
+
+		if (b->overlay && had && strcmp(b->overlay, "mem") && !strcmp(b->overlay, had)) {
+			snprintf(err, errlen,
+				 "disk '%s' has its overlay in a file: two VMs would damage it; "
+				 "give each copy its own overlay",
+				 b->id);
+			return -EBUSY;
+		}
+		if (!b->ro && !b->overlay && !strcmp(b->path, vm->cfg->blk[i].path)) {
 			snprintf(err, errlen,
 				 "disk '%s' is writable: two VMs would damage it; give each copy "
 				 "its own path",

@@ -13,12 +13,14 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/freeze.h"
 #include "monitor/snapshot/state.h"
+#include "monitor/virtio/blk.h"
 #include "monitor/vm.h"
 
 #define COOL_AFTER 64u
@@ -128,10 +130,11 @@ static void copy_content(struct vm *vm)
 static int check_disks(const struct vm *vm, char *err, size_t errlen)
 {
 	for (unsigned i = 0; i < vm->cfg->nblk; i++) {
-		if (vm->cfg->blk[i].ro)
+		if (vm->cfg->blk[i].ro || vm->cfg->blk[i].overlay)
 			continue;
 		snprintf(err, errlen,
-			 "--block id=%s: what is written to it would outlive a rewind: add ,ro",
+			 "--block id=%s: what is written to it would outlive a rewind: add ,ro or "
+			 ",overlay=mem",
 			 vm->cfg->blk[i].id);
 		return -EINVAL;
 	}
@@ -149,9 +152,12 @@ int vm_rewind_arm(struct vm *vm, char *err, size_t errlen)
 	r = r ? r : vm_state_save(vm, &vm->rewind->st, err, errlen);
 	if (!r && !vm->rewind->logging)
 		r = log_on(vm, err, errlen);
-	if (!r)
-		copy_content(vm);
-	return r;
+	if (r)
+		return r;
+	copy_content(vm);
+	for (unsigned i = 0; i < vm->cfg->nblk; i++)
+		vblk_mark(vm->slot[i].dev);
+	return 0;
 }
 
 /* --- the way back --- */
@@ -232,6 +238,20 @@ static int restore_memory(struct vm *vm, char *err, size_t errlen)
 	return r;
 }
 
+static int rewind_disks(struct vm *vm, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < vm->cfg->nblk; i++) {
+		int r = vblk_rewind(vm->slot[i].dev);
+
+		if (!r)
+			continue;
+		snprintf(err, errlen, "--block id=%s: its overlay cannot be put back: %s",
+			 vm->cfg->blk[i].id, strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
 int vm_rewind(struct vm *vm, char *err, size_t errlen)
 {
 	struct rewind *rw = vm->rewind;
@@ -244,6 +264,7 @@ int vm_rewind(struct vm *vm, char *err, size_t errlen)
 	}
 	/* Devices first: what is still in flight lands before the memory is put back, not after. */
 	int r = vm_state_rewind(vm, &rw->st, err, errlen);
+	r = r ? r : rewind_disks(vm, err, errlen);
 	r = r ? r : restore_memory(vm, err, errlen);
 	if (r)
 		return r;

@@ -86,7 +86,7 @@ static void blk_config_write(struct virtio_dev *dev, uint32_t off, const void *b
 	    !(dev->features & BLK_F_CONFIG_WCE))
 		return;
 	/* Write-through from here on covers what was written before, too. */
-	if (blk_writeback(vb) && !on && bfile_sync(&vb->file))
+	if (blk_writeback(vb) && !on && blk_flush(vb))
 		return;
 	vb->wce = on;
 	vb->wce_set = true;
@@ -107,8 +107,10 @@ static void go_deep(struct vblk *vb)
 {
 	void *mem = mmap(NULL, BLK_DEPTH * sizeof(struct blk_slot), PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t off;
+	const int fds[] = {vb->file.fd, vb->ov ? overlay_fd(vb->ov, &off) : -1};
 
-	if (mem == MAP_FAILED || buring_init(&vb->uring, BLK_DEPTH, vb->file.fd)) {
+	if (mem == MAP_FAILED || buring_init(&vb->uring, BLK_DEPTH, fds, fds[1] >= 0 ? 2 : 1)) {
 		if (mem != MAP_FAILED)
 			munmap(mem, BLK_DEPTH * sizeof(struct blk_slot));
 		vb->no_uring = true;
@@ -340,6 +342,21 @@ static const struct virtio_ops blk_ops = {
 
 /* --- life --- */
 
+/* The file, or the image that others have too and what this VM writes to it. */
+static int open_disk(struct vblk *vb, const struct blk_config *cfg, char *err, size_t errlen)
+{
+	struct blk_config below = *cfg;
+
+	below.ro |= cfg->overlay != NULL;
+	int ret = bfile_open(&vb->file, &below, err, errlen);
+
+	if (!ret && cfg->overlay)
+		ret = overlay_open(&vb->ov, &vb->file, cfg, err, errlen);
+	if (ret)
+		bfile_close(&vb->file);
+	return ret;
+}
+
 int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const struct gmem *gm,
 		char *err, size_t errlen)
 {
@@ -349,7 +366,7 @@ int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const
 		snprintf(err, errlen, "--block id=%s: out of memory", cfg->id);
 		return -ENOMEM;
 	}
-	int ret = bfile_open(&vb->file, cfg, err, errlen);
+	int ret = open_disk(vb, cfg, err, errlen);
 
 	if (ret) {
 		free(vb);
@@ -382,6 +399,7 @@ void vblk_destroy(struct virtio_dev *dev)
 	buring_fini(&vb->uring);
 	if (vb->slots)
 		munmap(vb->slots, BLK_DEPTH * sizeof(struct blk_slot));
+	overlay_close(vb->ov);
 	bfile_close(&vb->file);
 	free(vb);
 }
@@ -403,19 +421,41 @@ void vblk_prepare(struct virtio_dev *dev)
 void vblk_confine(const struct virtio_dev *dev, struct confine *c)
 {
 	const struct vblk *vb = vblk_of_const(dev);
+	uint64_t off;
+	int fd = vb->ov ? overlay_fd(vb->ov, &off) : vb->file.fd;
 
-	confine_use(c, "disk", "disk", vb->file.fd, NULL);
-	if (!vb->file.ro)
-		confine_use(c, dev->elsewhere ? "hlt-disk-rw" : "exit-disk-rw", "disk", vb->file.fd,
-			    NULL);
+	if (vb->ov)
+		confine_use(c, "base", "disk", vb->file.fd, NULL);
+	if (vb->ov && fd < 0)
+		confine_use(c, "overlay-mem", NULL);
+	if (fd >= 0)
+		confine_use(c, "disk", "disk", fd, NULL);
+	if (fd >= 0 && (vb->ov || !vb->file.ro))
+		confine_use(c, dev->elsewhere ? "hlt-disk-rw" : "exit-disk-rw", "disk", fd, NULL);
 	if (vb->slots)
 		confine_use(c, "ring", "ring", vb->uring.ring.ring_fd, NULL);
+}
+
+void vblk_confine_rewind(const struct virtio_dev *dev, struct confine *c)
+{
+	const struct vblk *vb = vblk_of_const(dev);
+	uint64_t off;
+
+	if (vb->ov && dev->elsewhere && overlay_fd(vb->ov, &off) >= 0)
+		confine_use(c, "serve-overlay", "disk", overlay_fd(vb->ov, &off), NULL);
 }
 
 const struct blk_metrics *vblk_metrics(struct virtio_dev *dev)
 {
 	struct vblk *vb = vblk_of(dev);
 
+	if (vb->ov) {
+		struct overlay_metrics m = overlay_metrics(vb->ov);
+
+		vb->m.overlay_clusters = m.clusters;
+		vb->m.overlay_copyups = m.copyups;
+		vb->m.overlay_full = m.full;
+	}
 	vb->m.notifications = dev->notifications;
 	vb->m.interrupts = dev->interrupts;
 	return &vb->m;
@@ -437,7 +477,7 @@ int vblk_sync(struct virtio_dev *dev)
 
 	blk_drain(vb);
 	notify_all(vb);
-	return vb->file.ro ? 0 : bfile_sync(&vb->file);
+	return blk_flush(vb);
 }
 
 /* io_uring and its slots as before the first deep queue. Nothing is in flight. */
@@ -488,6 +528,13 @@ int vblk_swap(struct virtio_dev *dev, const char *path, char *err, size_t errlen
 	}
 	if (same_file(vb->file.fd, path)) /* only its size may be another */
 		return vblk_resize(dev);
+	if (vb->ov) {
+		snprintf(err, errlen,
+			 "%s: what was written lies in an overlay over the file that it has: start "
+			 "a VM for another one",
+			 cfg.id);
+		return -EINVAL;
+	}
 	ret = bfile_open(&f, &cfg, err, errlen);
 	if (ret)
 		return ret;
@@ -511,9 +558,40 @@ int vblk_resize(struct virtio_dev *dev)
 {
 	struct vblk *vb = vblk_of(dev);
 	uint64_t before = vb->file.size;
-	int ret = bfile_measure(&vb->file);
+	int ret = vb->ov ? 0 : bfile_measure(&vb->file); /* an overlay keeps its size */
 
 	if (!ret && vb->file.size != before)
 		virtio_dev_config_changed(dev);
 	return ret;
+}
+
+/* --- rewinding and copies --- */
+
+void vblk_mark(struct virtio_dev *dev)
+{
+	struct vblk *vb = vblk_of(dev);
+
+	if (vb->ov)
+		overlay_mark(vb->ov);
+}
+
+int vblk_rewind(struct virtio_dev *dev)
+{
+	struct vblk *vb = vblk_of(dev);
+
+	return vb->ov ? overlay_rewind(vb->ov) : 0;
+}
+
+void vblk_inherit(struct virtio_dev *dev, struct virtio_dev *from)
+{
+	struct vblk *vb = vblk_of(dev), *old = vblk_of(from);
+
+	if (vb->ov && old->ov && overlay_in_memory(vb->ov) && overlay_in_memory(old->ov) &&
+	    vb->file.size == old->file.size && strcmp(vb->cfg->path, old->cfg->path) == 0)
+		overlay_inherit(vb->ov, old->ov);
+}
+
+struct overlay *vblk_overlay(struct virtio_dev *dev)
+{
+	return vblk_of(dev)->ov;
 }

@@ -14,11 +14,13 @@
 #include "monitor/metrics.h"
 
 struct blk_config;
+struct overlay;
 struct token_bucket;
 struct virtio_dev;
 
-/* Opens and locks the file. cfg and gm are borrowed for the device's life. 0 or -errno, with a
- * message in err that names the option and the fix. The caller sets dev->irq before the guest runs.
+/* Opens and locks the file, or the image and its overlay. cfg and gm are borrowed for the device's
+ * life. 0 or -errno, with a message in err that names the option and the fix. The caller sets
+ * dev->irq before the guest runs.
  */
 int vblk_create(struct virtio_dev **ret_dev, const struct blk_config *cfg, const struct gmem *gm,
 		char *err, size_t errlen) __attribute__((warn_unused_result));
@@ -31,6 +33,8 @@ struct confine;
 void vblk_prepare(struct virtio_dev *dev);
 /* What the device needs from its thread's filter. */
 void vblk_confine(const struct virtio_dev *dev, struct confine *c);
+/* What vblk_rewind needs on the vCPU's thread where that is not the device's. */
+void vblk_confine_rewind(const struct virtio_dev *dev, struct confine *c);
 /* Counters so far; the pointer stays valid. */
 const struct blk_metrics *vblk_metrics(struct virtio_dev *dev);
 /* New rate limits for reads and writes together, from now on: full buckets, NULL leaves that one
@@ -50,6 +54,17 @@ int vblk_sync(struct virtio_dev *dev) __attribute__((warn_unused_result));
  */
 int vblk_swap(struct virtio_dev *dev, const char *path, char *err, size_t errlen)
 	__attribute__((warn_unused_result));
+/*
+ * A disk with an overlay: what is written from here on can be taken back; is taken back, and
+ * nothing of it remains (0 or -errno). Nothing may be in flight. For other disks both do nothing.
+ */
+void vblk_mark(struct virtio_dev *dev);
+int vblk_rewind(struct virtio_dev *dev) __attribute__((warn_unused_result));
+/* In a forked process: dev takes over the memory of the original's overlay, if both have one over
+ * the same file. */
+void vblk_inherit(struct virtio_dev *dev, struct virtio_dev *from);
+/* NULL: there is none. */
+struct overlay *vblk_overlay(struct virtio_dev *dev);
 /* The file was grown or cut on purpose: tell the guest its new capacity. 0 or -errno. */
 int vblk_resize(struct virtio_dev *dev) __attribute__((warn_unused_result));
 

@@ -12,6 +12,7 @@
 
 #include "lib/log.h"
 #include "monitor/backend/file.h"
+#include "monitor/backend/overlay.h"
 #include "monitor/backend/uring.h"
 #include "monitor/config.h"
 #include "monitor/metrics.h"
@@ -50,6 +51,7 @@ struct vblk {
 	struct virtio_dev dev;
 	struct blk_metrics m;
 	struct bfile file;
+	struct overlay *ov; /* what was written lies here, and file is read-only; NULL: in file */
 	const struct blk_config *cfg;
 	bool wce, wce_set; /* wce_set: the driver chose through the config space */
 	uint32_t starved;  /* queues with requests that wait for a free slot or another turn */
@@ -76,5 +78,7 @@ void blk_reap(struct vblk *vb);
 void blk_drain(struct vblk *vb);
 /* May completed writes be volatile until a flush? */
 bool blk_writeback(const struct vblk *vb);
+/* What was written is durable. 0 or -errno. */
+int blk_flush(struct vblk *vb);
 
 #endif

@@ -41,6 +41,56 @@ bool blk_writeback(const struct vblk *vb)
 	return vb->wce_set ? vb->wce : (vb->dev.features & BLK_F_FLUSH) != 0;
 }
 
+/* --- the disk: a file, or an image below and an overlay --- */
+
+#define RING_FILE    0 /* places in io_uring */
+#define RING_OVERLAY 1
+
+_Static_assert(OVERLAY_IOV_MAX >= VIRTQ_MAX_SIZE, "a chain fits");
+
+static bool read_only(const struct vblk *vb)
+{
+	return vb->file.ro && !vb->ov;
+}
+
+static int disk_read(struct vblk *vb, struct iovec *iov, unsigned n, uint64_t off)
+{
+	return vb->ov ? overlay_read(vb->ov, iov, n, off) : bfile_read(&vb->file, iov, n, off);
+}
+
+static int disk_write(struct vblk *vb, struct iovec *iov, unsigned n, uint64_t off)
+{
+	bool stable = !blk_writeback(vb);
+
+	return vb->ov ? overlay_write(vb->ov, iov, n, off, stable)
+		      : bfile_write(&vb->file, iov, n, off, stable);
+}
+
+static int disk_discard(struct vblk *vb, uint64_t off, uint64_t len)
+{
+	return vb->ov ? overlay_discard(vb->ov, off, len) : bfile_discard(&vb->file, off, len);
+}
+
+static int disk_zero(struct vblk *vb, uint64_t off, uint64_t len, bool unmap)
+{
+	bool stable = !blk_writeback(vb);
+
+	return vb->ov ? overlay_zero(vb->ov, off, len, unmap, stable)
+		      : bfile_zero(&vb->file, off, len, unmap, stable);
+}
+
+static uint64_t zeroes_written(const struct vblk *vb)
+{
+	return vb->ov ? overlay_zeroes_written(vb->ov) : vb->file.zeroes_written;
+}
+
+int blk_flush(struct vblk *vb)
+{
+	if (vb->ov)
+		return overlay_sync(vb->ov);
+	return vb->file.ro ? 0 : bfile_sync(&vb->file);
+}
+
 /* --- completion --- */
 
 static const char *type_name(uint32_t type)
@@ -70,7 +120,9 @@ static uint8_t host_status(struct vblk *vb, const struct blk_slot *s, int ret)
 			 "counted)",
 			 vb->dev.id, vb->cfg->path, type_name(s->type), (unsigned long long)s->len,
 			 (unsigned long long)s->off,
-			 ret == -EIO ? "input/output error or a file cut short" : strerror(-ret));
+			 ret == -EIO		    ? "input/output error or a file cut short"
+			 : ret == -ENOSPC && vb->ov ? "its overlay is full, see overlay-max"
+						    : strerror(-ret));
 	return ST_IOERR;
 }
 
@@ -104,12 +156,11 @@ void blk_reap(struct vblk *vb)
 			unsigned n = iov_slice(s->data, s->data, s->ndata, done, s->len - done);
 
 			if (s->type == T_FLUSH)
-				res = bfile_sync(&vb->file);
+				res = blk_flush(vb);
 			else if (s->type == T_IN)
-				res = bfile_read(&vb->file, s->data, n, s->off + done);
+				res = disk_read(vb, s->data, n, s->off + done);
 			else
-				res = bfile_write(&vb->file, s->data, n, s->off + done,
-						  !blk_writeback(vb));
+				res = disk_write(vb, s->data, n, s->off + done);
 		}
 		finish_rw(vb, s, res < 0 ? res : 0);
 		vb->free[vb->nfree++] = (uint16_t)tag;
@@ -140,11 +191,38 @@ static bool in_capacity(const struct vblk *vb, uint64_t sector, uint64_t len)
 	return len % BLK_SECTOR == 0 && sector <= cap && len / BLK_SECTOR <= cap - sector;
 }
 
-/* Does this request gain from io_uring? deep: it is not alone. */
-static bool async(struct vblk *vb, const struct blk_slot *s, bool deep)
+/* Over an image: a read that lies in one file, or a flush of nothing but data. */
+static bool overlay_async(const struct vblk *vb, const struct blk_slot *s, int *ret_file,
+			  uint64_t *ret_shift)
+{
+	bool here = true;
+	uint64_t shift;
+	int fd = overlay_fd(vb->ov, &shift);
+
+	if (s->type == T_IN) {
+		if (!s->len || overlay_extent(vb->ov, s->off, s->len, &here) < s->len)
+			return false;
+	} else if (s->type != T_FLUSH || !overlay_sync_is_plain(vb->ov)) {
+		return false;
+	}
+	if (here && fd < 0)
+		return false;
+	*ret_file = here ? RING_OVERLAY : RING_FILE;
+	*ret_shift = here ? shift : 0;
+	return true;
+}
+
+/* Does this request gain from io_uring? deep: it is not alone. Where it goes then, and how far from
+ * its place on the disk. */
+static bool async(struct vblk *vb, const struct blk_slot *s, bool deep, int *ret_file,
+		  uint64_t *ret_shift)
 {
 	if (!deep || vb->no_uring || s == &vb->first)
 		return false;
+	if (vb->ov)
+		return overlay_async(vb, s, ret_file, ret_shift);
+	*ret_file = RING_FILE;
+	*ret_shift = 0;
 	if (s->type == T_OUT && vb->file.align == 1 && blk_writeback(vb))
 		return false;
 	if (s->type == T_OUT && !blk_writeback(vb) && vb->file.no_dsync)
@@ -157,20 +235,21 @@ static bool do_rw(struct vblk *vb, struct blk_slot *s, bool deep)
 {
 	bool write = s->type == T_OUT;
 	bool stable = write && !blk_writeback(vb);
-	int ret;
+	uint64_t shift;
+	int ret, file;
 
-	if (async(vb, s, deep)) {
+	if (async(vb, s, deep, &file, &shift)) {
 		vb->m.uring_reqs++;
-		buring_rw(&vb->uring, write, s->data, s->ndata, s->off, stable ? RWF_DSYNC : 0,
-			  (uint64_t)(s - vb->slots));
+		buring_rw(&vb->uring, file, write, s->data, s->ndata, s->off + shift,
+			  stable ? RWF_DSYNC : 0, (uint64_t)(s - vb->slots));
 		return true;
 	}
 	/* A block that is only partly written is read first: nobody else may be writing it. */
 	if (vb->uring.inflight && !bfile_aligned(&vb->file, s->data, s->ndata, s->off))
 		blk_drain(vb);
 	vb->m.inline_reqs++;
-	ret = write ? bfile_write(&vb->file, s->data, s->ndata, s->off, stable)
-		    : bfile_read(&vb->file, s->data, s->ndata, s->off);
+	ret = write ? disk_write(vb, s->data, s->ndata, s->off)
+		    : disk_read(vb, s->data, s->ndata, s->off);
 	finish_rw(vb, s, ret);
 	return false;
 }
@@ -179,14 +258,17 @@ static bool do_flush(struct vblk *vb, struct blk_slot *s, bool deep)
 {
 	/* It covers the writes that had completed before it came (5.2.6.2), so nothing waits for
 	 * it. */
+	uint64_t shift;
+	int file;
+
 	s->len = s->off = 0;
-	if (async(vb, s, deep)) {
+	if (async(vb, s, deep, &file, &shift)) {
 		vb->m.uring_reqs++;
-		buring_fdatasync(&vb->uring, (uint64_t)(s - vb->slots));
+		buring_fdatasync(&vb->uring, file, (uint64_t)(s - vb->slots));
 		return true;
 	}
 	vb->m.inline_reqs++;
-	finish(vb, s, host_status(vb, s, vb->file.ro ? 0 : bfile_sync(&vb->file)), 0);
+	finish(vb, s, host_status(vb, s, blk_flush(vb)), 0);
 	return false;
 }
 
@@ -203,26 +285,24 @@ static uint8_t check_range(const struct vblk *vb, uint32_t type, const struct bl
 
 static int do_range(struct vblk *vb, struct blk_slot *s, const struct blk_range *r)
 {
-	bool stable = !blk_writeback(vb);
-
 	s->off = r->sector * BLK_SECTOR;
 	s->len = (uint64_t)r->count * BLK_SECTOR;
 	if (!s->len)
 		return 0;
 	if (s->type == T_DISCARD)
-		return bfile_discard(&vb->file, s->off, s->len);
-	return bfile_zero(&vb->file, s->off, s->len, r->flags & RANGE_F_UNMAP, stable);
+		return disk_discard(vb, s->off, s->len);
+	return disk_zero(vb, s->off, s->len, r->flags & RANGE_F_UNMAP);
 }
 
 static void do_ranges(struct vblk *vb, struct blk_slot *s)
 {
 	struct blk_range r[BLK_MAX_SEGS] = {{0}};
 	unsigned n = (unsigned)(s->len / sizeof r[0]);
-	uint64_t before = vb->file.zeroes_written;
+	uint64_t before = zeroes_written(vb);
 	uint8_t st = ST_OK;
 
 	if (!(vb->dev.features & (s->type == T_DISCARD ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))) {
-		finish(vb, s, vb->file.ro ? ST_IOERR : ST_UNSUPP, 0);
+		finish(vb, s, read_only(vb) ? ST_IOERR : ST_UNSUPP, 0);
 		return;
 	}
 	if (!s->len || s->len > sizeof r || s->len % sizeof r[0]) {
@@ -239,7 +319,7 @@ static void do_ranges(struct vblk *vb, struct blk_slot *s)
 		st = host_status(vb, s, do_range(vb, s, &r[i]));
 	/* Where the file has no holes this was a write like any other. */
 	if (vb->limit.on)
-		ratelimit_charge(&vb->limit, vb->file.zeroes_written - before, 0, clock_mono_ns());
+		ratelimit_charge(&vb->limit, zeroes_written(vb) - before, 0, clock_mono_ns());
 	finish(vb, s, st, 0);
 }
 
@@ -317,7 +397,7 @@ int blk_request(struct vblk *vb, struct blk_slot *s, bool deep)
 			vb->m.read_reqs++;
 		else
 			vb->m.write_reqs++;
-		if (!in_capacity(vb, hdr.sector, s->len) || (s->type == T_OUT && vb->file.ro)) {
+		if (!in_capacity(vb, hdr.sector, s->len) || (s->type == T_OUT && read_only(vb))) {
 			finish(vb, s, ST_IOERR, 0);
 			return 0;
 		}

@@ -36,6 +36,10 @@ UNIT_TESTS += test_blk
 test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) monitor/confine_use.c lib/log.c
 test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=io_uring_queue_init,--wrap=clock_gettime,--wrap=fallocate
 
+UNIT_TESTS += test_overlay
+test_overlay_SRCS = tests/unit/test_overlay.c $(BACKEND_BLK_SRCS)
+test_overlay_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall
+
 UNIT_TESTS += test_ratelimit
 test_ratelimit_SRCS = tests/unit/test_ratelimit.c $(RATELIMIT_SRCS)
 

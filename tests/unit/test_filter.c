@@ -33,6 +33,8 @@ static void everything(bool hlt)
 	for (int i = 0; i < 4; i++) {
 		confine_use(&c, "disk", "disk", 20 + i, NULL);
 		confine_use(&c, hlt ? "hlt-disk-rw" : "exit-disk-rw", "disk", 20 + i, NULL);
+		confine_use(&c, "base", "disk", 24 + i, NULL);
+		confine_use(&c, "overlay-mem", NULL);
 		confine_use(&c, "ring", "ring", 30 + i, NULL);
 		confine_use(&c, "nic", "nic", 40 + i, NULL);
 		confine_use(&c, "tap", "nic", 40 + i, NULL);

@@ -12,7 +12,7 @@
 #include "monitor/config_value.h"
 #include "monitor/opts.h"
 
-#define ARGS_MAX 32
+#define ARGS_MAX 40
 
 static struct vm_config cfg;
 static struct opts opts;
@@ -273,6 +273,25 @@ static void bucket(struct token_bucket b, uint64_t size, uint64_t burst, uint64_
 	cr_assert_eq(b.size, size);
 	cr_assert_eq(b.burst, burst);
 	cr_assert_eq(b.refill_ms, ms);
+}
+
+Test(opts, overlays)
+{
+	accepted("--kernel|a|--block|path=x,overlay=mem|--block|path=x,overlay=o,overlay_max=8K");
+	cr_assert_str_eq(cfg.blk[0].overlay, "mem");
+	cr_assert_eq(cfg.blk[0].overlay_max, 0);
+	cr_assert_str_eq(cfg.blk[1].overlay, "o");
+	cr_assert_eq(cfg.blk[1].overlay_max, 8192);
+	refused("--kernel|a|--block|path=x,overlay=", "overlay: is empty");
+	refused("--kernel|a|--block|path=x,overlay=mem,ro", "ro does not go with overlay");
+	refused("--kernel|a|--block|path=x,overlay=mem,direct", "direct does not go with overlay");
+	refused("--kernel|a|--block|path=x,overlay-max=4K", "overlay_max has no effect without");
+	refused("--kernel|a|--block|path=x,overlay=mem,overlay-max=64", "write 64M for MiB");
+	refused("--kernel|a|--block|path=x,overlay=mem,overlay-max=1K", "not a multiple of 4K");
+	refused("--kernel|a|--block|path=x,overlay=mem,overlay-max=0M", "not a multiple of 4K");
+	refused("--kernel|a|--block|path=x,overlay=mem,overlay-max=99999999999999G",
+		"not a multiple of 4K");
+	refused("--kernel|a|--block|path=x,overlay=mem,overlay-max=x", "is not a size like 64M");
 }
 
 Test(opts, rate_limits)
@@ -587,7 +606,8 @@ static const char *const everything =
 	"--kernel|app|--cmdline|A=\"b\" -- "
 	"x|--mem|24M|--id|vm_1|--console|c.log|--metrics|m.json|--boot-timer|--idle|exit"
 	"|--block|id=root,path=d,,isk.img,ro,queues=2,bw=3M+1M/"
-	"70ms|--block|path=/dev/sda,direct,ops=5/2s"
+	"70ms|--block|path=/dev/sda,direct,ops=5/2s|--block|path=b,overlay=mem,overlay-max=3M"
+	"|--block|path=b,overlay=f,,1"
 	"|--net|tap=tap0,mac=02:00:00:00:00:01,mtu=1400,antispoof,addr=10.0.0.2,addr=fd00::2,allow="
 	"10.0.0.0/8:80-90/tcp,allow=::/0/icmp"
 	"|--net|user,fwd=8080:80,fwd=udp:0.0.0.0:53:53,host-loopback,allow=none,rx-ops=1/1ms"
@@ -602,6 +622,9 @@ Test(opts, dry_run_text)
 	cr_assert(strstr(text, "kernel: app\n"));
 	cr_assert(strstr(text, "mem: 24M\n"));
 	cr_assert(strstr(text, "block root: queues=2 ro\n  path: d,isk.img\n  bw 3M+1M/70ms\n"));
+	cr_assert(strstr(text, "block blk2: queues=1\n  path: b\n  overlay: mem\n  "
+			       "overlay-max 3M\n"));
+	cr_assert(strstr(text, "  overlay: f,1\nnet eth0"));
 	cr_assert(strstr(text, "net eth0: tap=tap0 mac=02:00:00:00:00:01 mtu=1400\n  antispoof\n"));
 	cr_assert(strstr(text, "  allow none\n"));
 }

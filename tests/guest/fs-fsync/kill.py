@@ -3,7 +3,8 @@
 #
 # kill.py: kill -9 the VMM under fs-fsync at a random record, several times, and look at the disk. What was
 # reported as synced must be there after e2fsck -fy: the log up to that record, the file of that round, and
-# `current` with that record or a later one. Between kills the disk is repaired by e2fsck or, in every other
+# `current` with that record or a later one. With OVERLAY=FILE the disk is the image that
+# boots with that overlay, merged. Between kills the disk is repaired by e2fsck or, in every other
 # round, left to the guest's own recovery. The random numbers are printed, so that a failure can be repeated.
 import os
 import random
@@ -16,6 +17,10 @@ import sys
 ROUNDS = 6 if float(os.environ.get("SLOW", "1")) < 5 else 2
 DISK = os.environ["DISK_root"]
 WORK = os.environ["WORK"]
+OVERLAY = os.environ.get("OVERLAY")
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/overlay")
+import merge  # noqa: E402
 
 
 def record(n):
@@ -78,14 +83,17 @@ def main():
     for i in range(ROUNDS):
         last = run_and_kill(rng.randrange(1, 60))
         copy = f"{WORK}/copy.img"
-        shutil.copyfile(DISK, copy)
+        if OVERLAY:
+            merge.merge(DISK, OVERLAY, copy)
+        else:
+            shutil.copyfile(DISK, copy)
         code, text = fsck(copy, "-fy")
         if code & ~3:
             sys.exit(f"e2fsck -fy gave up ({code}):\n{text}")
         if fsck(copy, "-fn")[0]:
             sys.exit("the repaired disk is not clean")
         check(copy, last)
-        if i % 2 == 0:
+        if i % 2 == 0 and not OVERLAY:
             shutil.copyfile(copy, DISK)
         print(f"round {i}: {last} records synced, all there", flush=True)
 

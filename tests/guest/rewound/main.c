@@ -248,6 +248,10 @@ static void misbehave(const char *what)
 			__asm__ volatile("");
 	if (!strcmp(what, "/sleep"))
 		sleep(1000);
+	if (!strcmp(what, "/keep")) {
+		hide_on_disk();
+		sleep(1000);
+	}
 	if (!strcmp(what, "/exit"))
 		exit(3);
 	if (!strcmp(what, "/abort"))

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """serve.py: talks to a VM behind --serve and checks what it is told: clean VMs for good, bad and ugly requests.
 
-usage: serve.py BOOT WORK   (BOOT runs the monitor with the guest `rewound`; called by run.py, see cases.ini)
+usage: serve.py BOOT WORK [OVERLAY]   (BOOT runs the monitor with the guest `rewound`, OVERLAY is the file of its disk's;
+called by run.py, see cases.ini)
 One line a check; exit 1 when one fails.
 """
 
@@ -12,11 +13,17 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 
 BOOT, WORK = sys.argv[1], sys.argv[2]
+DISK = os.environ.get("DISK_root")
+OVERLAY_FILE = sys.argv[3] if len(sys.argv) > 3 else None
+IN_MEM = DISK is not None and not OVERLAY_FILE
+SECRET = struct.pack("<Q", 0x5A5A1234DEADBEA7 ^ 0x1BADB002CAFEF00D)  # of rewound/main.c
 SOCK = f"{WORK}/serve.sock"
 SLOW = float(os.environ.get("SLOW", "1"))
 failures = 0
@@ -66,6 +73,62 @@ def raw(data, shut=True):
 def same(path, what):
     status, text, _ = ask("/look")
     check(f"after {path}: {what}", (status, text) == (200, "nothing\n"), (status, text))
+
+
+def in_process(pid, what):
+    """Where `what` lies in the memory of the monitor: the guest's, the overlay's, its own."""
+    found = []
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            span, mode, *_ = line.split()
+            start, end = (int(x, 16) for x in span.split("-"))
+            if not mode.startswith("rw"):
+                continue
+            with open(f"/proc/{pid}/pagemap", "rb", 0) as pm:
+                pm.seek(start // 4096 * 8)
+                pages = pm.read((end - start) // 4096 * 8)
+            for i in (i for i in range(len(pages) // 8) if pages[i * 8 + 7] & 0xC0):
+                mem.seek(start + i * 4096)
+                try:
+                    if what in mem.read(4096):
+                        found.append(line.strip())
+                except OSError:
+                    break  # of a device
+    return found
+
+
+def monitor():
+    """Its PID: in a jail it is a child of the process that was started."""
+    with open(f"{WORK}/vmm.pid", encoding="ascii") as f:
+        pids = [int(f.read())]
+    for pid in pids:
+        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+            if f.read() == "mayfly-monitor\n":
+                return pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            pids += map(int, f.read().split())
+    sys.exit(f"no monitor among {pids}")
+
+
+def disk():
+    """What a request writes to its disk lies in the overlay until the rewind, and nowhere after it."""
+    pid = monitor()
+    answer = []
+    t = threading.Thread(target=lambda: answer.append(ask("/keep")[:2]))
+    t.start()
+    seen = set()
+    while t.is_alive():
+        seen |= set(in_process(pid, SECRET))
+    t.join()
+    check("a request that sleeps on its secret is a 504", answer[0][0] == 504, answer)
+    check("meanwhile it is in the guest's memory" + (" and in the overlay's" if IN_MEM else ""), len(seen) > IN_MEM, seen)
+    same("/keep", "the next VM is clean")
+    check("the secret is nowhere in the monitor", not in_process(pid, SECRET), in_process(pid, SECRET))
+    if OVERLAY_FILE:
+        with open(OVERLAY_FILE, "rb") as f:
+            check("nor in the overlay's file", SECRET not in f.read())
+    with open(DISK, "rb") as f:
+        check("nor in the image", SECRET not in f.read())
 
 
 def secrets():
@@ -177,7 +240,10 @@ def metrics(proc):
     with open(os.environ["METRICS"], encoding="ascii") as f:
         m = json.load(f)
     s, r = m["serve"], m["rewind"]
-    check("the metrics count requests", s["requests"] > 200 and s["failed"] >= 17 and s["timeouts"] == 2 and s["bad"] >= 1, s)
+    check("the metrics count requests", s["requests"] > 200 and s["failed"] >= 17 and s["timeouts"] == 2 + (DISK is not None) and s["bad"] >= 1, s)
+    if DISK:
+        b = m["block"][0]
+        check("the disk was written to, and the overlay is as it was", b["write_reqs"] > 10 and b["overlay_clusters"] < 8, b)
     check("every request was followed by a rewind", r["rewinds"] == s["requests"], (r, s))
 
 
@@ -194,6 +260,8 @@ def main():
     http()
     steady(proc.pid)
     failing()
+    if DISK:
+        disk()
     metrics(proc)
     drain.wait(10)
     print(f"{failures} checks failed")
