@@ -142,12 +142,16 @@ $(O)/tests/$(1): $(call objs,$($(1)_SRCS))
 UNIT_BINS += $(O)/tests/$(1)
 DEPFILES += $(patsubst %.o,%.d,$(call objs,$($(1)_SRCS)))
 endef
+FUZZ_CFLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE \
+              -DMAYFLY_VERSION='"fuzz"' -I. -Iunikernel-sdk/include
 define fuzzer
 $(O)/fuzz/$(1): $($(1)_SRCS) $(O)/.flags/host
 	@mkdir -p $$(@D)
 	$$(call say,FUZZCC,$$@)
-	$$(Q)$$(CLANG) -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -DMAYFLY_VERSION='"fuzz"' -I. -Iunikernel-sdk/include $($(1)_SRCS) $($(1)_LIBS) -o $$@
+	$$(Q)$$(CLANG) $$(FUZZ_CFLAGS) -MM -MP -MT $$@ $($(1)_SRCS) $(filter-out -l% -Wl%,$($(1)_LIBS)) >$$@.d
+	$$(Q)$$(CLANG) $$(FUZZ_CFLAGS) $($(1)_SRCS) $($(1)_LIBS) -o $$@
 FUZZ_BINS += $(O)/fuzz/$(1)
+DEPFILES += $(O)/fuzz/$(1).d
 endef
 link_kind = $(if $(and $(filter musl,$($(1)_LINK)),$(filter 0,$(SAN))),musl_prog,host_prog)
 $(foreach p,$(HOST_PROGS) $(TEST_PROGS),$(eval $(call $(call link_kind,$(p)),$(p))))
