@@ -25,6 +25,10 @@ FUZZERS += fuzz_blk
 fuzz_blk_SRCS = tests/fuzz/fuzz_blk.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) monitor/confine_use.c lib/log.c
 fuzz_blk_LIBS = -luring
 
+FUZZERS += fuzz_overlay
+fuzz_overlay_SRCS = tests/fuzz/fuzz_overlay.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(BACKEND_BLK_SRCS) lib/log.c
+fuzz_overlay_LIBS = -luring
+
 FUZZERS += fuzz_net
 fuzz_net_SRCS = tests/fuzz/fuzz_net.c tests/fuzz/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) monitor/confine_use.c monitor/signals.c lib/log.c
 
