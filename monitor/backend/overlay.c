@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "monitor/backend/overlay_priv.h"
 #include "monitor/config.h"
@@ -23,6 +24,15 @@
 static uint64_t map_bytes(const struct overlay *ov)
 {
 	return (ov->clusters + 63) / 64 * 8;
+}
+
+static int64_t mtime_of(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	return st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
 }
 
 static int reserve_all(struct overlay *ov, bool mem)
@@ -55,6 +65,7 @@ int overlay_open(struct overlay **ret_ov, struct bfile *base, const struct blk_c
 		*ov = (struct overlay){.base = base, .size = base->size, .file.fd = -1};
 		ov->clusters = (ov->size + CL - 1) / CL;
 		ov->span = ov->clusters * CL;
+		ov->mtime_ns = mtime_of(base->fd);
 		ov->max = cfg->overlay_max ? cfg->overlay_max / CL
 			  : mem		   ? CONFIG_OVERLAY_MEM_DEF / CL
 					   : UINT64_MAX / 4;
@@ -440,6 +451,16 @@ int overlay_put(struct overlay *ov, uint64_t c, const void *buf)
 	if (!r)
 		map_set(ov, c);
 	return r;
+}
+
+uint64_t overlay_base_size(const struct overlay *ov)
+{
+	return ov->size;
+}
+
+int64_t overlay_base_mtime_ns(const struct overlay *ov)
+{
+	return ov->mtime_ns;
 }
 
 uint64_t overlay_clusters(const struct overlay *ov)

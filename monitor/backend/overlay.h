@@ -80,6 +80,9 @@ bool overlay_next(const struct overlay *ov, uint64_t c, uint64_t *ret_c);
 int overlay_get(struct overlay *ov, uint64_t c, void *buf);
 int overlay_put(struct overlay *ov, uint64_t c, const void *buf);
 uint64_t overlay_clusters(const struct overlay *ov); /* of the disk, the last may be cut short */
+/* What tells the image below from others: bytes, time of its last change (0: a block device). */
+uint64_t overlay_base_size(const struct overlay *ov);
+int64_t overlay_base_mtime_ns(const struct overlay *ov);
 
 struct overlay_metrics overlay_metrics(const struct overlay *ov);
 /* Bytes of zeroes that had to be written out so far. */

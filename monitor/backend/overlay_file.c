@@ -53,22 +53,15 @@ struct who {
 	err_put((w)->err, (w)->errlen, e, "--block id=%s: overlay %s: " fmt, (w)->cfg->id, \
 		(w)->cfg->overlay, __VA_ARGS__)
 
-static int base_head(const struct overlay *ov, struct overlay_head *h)
+static void base_head(const struct overlay *ov, struct overlay_head *h)
 {
-	struct stat st;
-
-	if (fstat(ov->base->fd, &st))
-		return -errno;
 	*h = (struct overlay_head){
 		.version = VERSION,
 		.cluster = CL,
 		.base_size = ov->size,
-		.base_mtime_ns = S_ISREG(st.st_mode) ? st.st_mtim.tv_sec * INT64_C(1000000000) +
-							       st.st_mtim.tv_nsec
-						     : 0,
+		.base_mtime_ns = ov->mtime_ns,
 	};
 	memcpy(h->magic, MAGIC, sizeof h->magic);
-	return 0;
 }
 
 /* Is this file for the image below, as it is? */
@@ -210,10 +203,9 @@ int overlay_file_open(struct overlay *ov, const struct blk_config *cfg, char *er
 	ov->data = CL + ov->map_pages * CL;
 	ov->file = (struct bfile){.fd = -1, .align = 1, .size = ov->data + 2 * ov->span};
 	ov->stale = calloc((ov->map_pages + 63) / 64, sizeof *ov->stale);
-	int r = ov->stale ? base_head(ov, want) : -ENOMEM;
+	int r = ov->stale ? 0 : REFUSE(&w, -ENOMEM, "%s", strerror(ENOMEM));
 
-	if (r)
-		REFUSE(&w, r, "%s", strerror(-r));
+	base_head(ov, want);
 	r = r ? r : open_locked(&w, ov, &size);
 	if (!r && !size) {
 		r = make(&w, ov, want);

@@ -20,6 +20,7 @@ enum area {
 struct overlay {
 	struct bfile *base;
 	uint64_t size;	   /* of the disk, bytes */
+	int64_t mtime_ns;  /* of the image below, 0: a block device, which has none */
 	uint64_t clusters; /* of the disk */
 	uint64_t span;	   /* of an area, bytes */
 	uint64_t max;	   /* clusters that may lie here, those kept included */

@@ -27,12 +27,22 @@ static int write_mem(struct newfile *nf, const struct snap_source *src, struct s
 		     struct memfile_map *map, char *err, size_t errlen)
 {
 	struct stat st;
+	uint64_t disks = 0;
 	int r = memfile_write(nf->fd, src->base, head->mem_size, src->only, map);
 
+	if (!r && src->disks) {
+		char why[200];
+
+		r = src->disks(src->disks_arg, nf->fd, head->mem_size, &disks, why, sizeof why);
+		if (r) {
+			snprintf(err, errlen, "%s: %s", nf->path, why);
+			return r;
+		}
+	}
 	if (!r) {
 		snap_root(head->root, map->pages, head->mem_size,
 			  (const uint8_t(*)[SNAP_HASH])map->leaves, map->nleaves);
-		r = memfile_finish(nf->fd, head);
+		r = memfile_finish(nf->fd, head, disks);
 	}
 	if (r)
 		return path_error(nf->path, r, err, errlen);

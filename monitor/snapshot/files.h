@@ -19,6 +19,9 @@ struct snap_source {
 	const uint8_t *base;	/* guest memory */
 	const uint64_t *only;	/* page map of a diff; NULL = all of it */
 	const uint8_t *base_id; /* of the snapshot below a diff */
+	/* NULL, or what writes the disks' clusters to the memory file and says so in state. */
+	int (*disks)(void *arg, int fd, uint64_t at, uint64_t *ret_len, char *err, size_t errlen);
+	void *disks_arg;
 };
 
 struct snap_written {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * format.h: snapshot files, version 1. Little endian, plain structs, everything bounded.
+ * format.h: snapshot files, version 2. Little endian, plain structs, everything bounded.
  *
  * State file: struct snap_head, then the sections in the order of enum snap_sect, each at a
  * multiple of 8 and directly after the one before (gaps are zero); nothing follows. A signature is
  * 64 bytes of Ed25519 over the whole file, in a file of its own.
  *
  * Memory file: guest-physical memory at its own addresses, so that it can be mapped; pages that are
- * not in the page map are holes. After it one page with struct snap_foot, which ties it to its
- * state file.
+ * not in the page map are holes. After it, for each disk with an overlay in memory that is not
+ * empty (dev_state.ov_off): how many clusters, their numbers ascending, zeroes up to a whole page,
+ * the clusters. At the end one page with struct snap_foot, which ties it to its state file.
  */
 #ifndef MONITOR_SNAPSHOT_FORMAT_H
 #define MONITOR_SNAPSHOT_FORMAT_H
@@ -17,7 +18,7 @@
 
 #define SNAP_MAGIC	 "MAYFLYSS"
 #define SNAP_FOOT_MAGIC	 "MAYFLYMM"
-#define SNAP_VERSION	 1u
+#define SNAP_VERSION	 2u
 #define SNAP_PAGE	 4096u
 #define SNAP_CHUNK	 65536u /* what one leaf of the hash tree covers */
 #define SNAP_CHUNK_PAGES (SNAP_CHUNK / SNAP_PAGE)

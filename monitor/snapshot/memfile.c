@@ -127,7 +127,7 @@ void memfile_map_free(struct memfile_map *m)
 	*m = (struct memfile_map){0};
 }
 
-int memfile_finish(int fd, const struct snap_head *head)
+int memfile_finish(int fd, const struct snap_head *head, uint64_t disks)
 {
 	struct snap_foot foot = {
 		.version = SNAP_VERSION, .flags = head->flags, .mem_size = head->mem_size};
@@ -135,7 +135,7 @@ int memfile_finish(int fd, const struct snap_head *head)
 	memcpy(foot.magic, SNAP_FOOT_MAGIC, sizeof foot.magic);
 	memcpy(foot.id, head->id, sizeof foot.id);
 	memcpy(foot.root, head->root, sizeof foot.root);
-	if (ftruncate(fd, (off_t)(head->mem_size + SNAP_PAGE)))
+	if (ftruncate(fd, (off_t)(head->mem_size + disks + SNAP_PAGE)))
 		return -errno;
-	return write_all(fd, (const uint8_t *)&foot, sizeof foot, head->mem_size);
+	return write_all(fd, (const uint8_t *)&foot, sizeof foot, head->mem_size + disks);
 }

@@ -45,7 +45,7 @@ bool memfile_id(int fd, uint8_t ret_id[SNAP_ID])
 static int check_file(int fd, const char *path, const struct snap_view *v, bool *ret_changed,
 		      char *err, size_t errlen)
 {
-	const uint64_t want = v->head->mem_size + SNAP_PAGE;
+	const uint64_t want = v->head->mem_size + vm_state_disks(v->state) + SNAP_PAGE;
 	struct snap_foot foot;
 	struct stat st;
 

@@ -15,6 +15,7 @@ MONITOR_SRCS += monitor/config_snapshot.c
 MONITOR_SRCS += monitor/snapshot/config.c
 MONITOR_SRCS += monitor/snapshot/cpu.c
 MONITOR_SRCS += monitor/snapshot/dirty.c
+MONITOR_SRCS += monitor/snapshot/disks.c
 MONITOR_SRCS += monitor/snapshot/lazy.c
 MONITOR_SRCS += monitor/snapshot/restore.c
 MONITOR_SRCS += monitor/snapshot/snapshot.c

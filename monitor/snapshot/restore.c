@@ -12,6 +12,7 @@
 
 #include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/cpu.h"
+#include "monitor/snapshot/disks.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/freeze.h"
 #include "monitor/snapshot/lazy.h"
@@ -132,8 +133,10 @@ int restore_state(struct vm *vm, char *err, size_t errlen)
 	const struct snap_view *v = &vm->cfg->snap->v;
 	char why[400];
 	/* In place: a copy would cost more than loading it. */
-	int r = restore_from(vm, snap_files_state(vm->cfg->snap), v->cpu, why, sizeof why);
+	struct vm_state *st = snap_files_state(vm->cfg->snap);
+	int r = disks_load(vm, st, vm->cfg->snap->mem, vm->cfg->snap->mem_path, why, sizeof why);
 
+	r = r ? r : restore_from(vm, st, v->cpu, why, sizeof why);
 	if (r)
 		snprintf(err, errlen, "%s: %s", vm->cfg->restore.path, why);
 	return r;

@@ -16,6 +16,7 @@
 #include "monitor/keeper.h"
 #include "monitor/snapshot/cpu.h"
 #include "monitor/snapshot/dirty.h"
+#include "monitor/snapshot/disks.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/state.h"
 #include "monitor/vm.h"
@@ -36,13 +37,31 @@ static int save_state(struct vm *vm, struct vm_state *st, char *err, size_t errl
 	return r;
 }
 
-static int write_files(struct vm *vm, const struct vm_state *st, const char *state, const char *mem,
+struct disks_arg {
+	struct vm *vm;
+	struct vm_state *st;
+};
+
+static int write_disks(void *arg, int fd, uint64_t at, uint64_t *ret_len, char *err, size_t errlen)
+{
+	const struct disks_arg *a = arg;
+
+	return disks_save(a->vm, a->st, fd, at, ret_len, err, errlen);
+}
+
+static int write_files(struct vm *vm, struct vm_state *st, const char *state, const char *mem,
 		       bool diff, char *err, size_t errlen)
 {
 	struct snap_cpu cpu;
 	struct snap_written w;
 	char *config = config_json_shape(vm->cfg);
-	struct snap_source src = {.state = st, .cpu = &cpu, .config = config, .base = vm->gm.base};
+	struct disks_arg disks = {vm, st};
+	struct snap_source src = {.state = st,
+				  .cpu = &cpu,
+				  .config = config,
+				  .base = vm->gm.base,
+				  .disks = write_disks,
+				  .disks_arg = &disks};
 	int r = config ? vcpu_features(vm, &cpu, err, errlen) : -EILSEQ;
 
 	if (!config)

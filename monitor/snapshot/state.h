@@ -55,7 +55,12 @@ struct dev_state {
 	uint16_t mtu; /* net */
 	uint16_t pad2[3];
 	uint64_t blk_size; /* block: bytes */
-	char id[32];	   /* NUL-terminated */
+	/* Block, with an overlay in memory that is not empty: where in a snapshot's memory file its
+	 * clusters are, their hash, and which image they lie over. */
+	uint64_t ov_off, ov_len;
+	int64_t ov_base_mtime_ns;
+	uint8_t ov_hash[32];
+	char id[32]; /* NUL-terminated */
 	struct virtq_state q[VIRTIO_MAX_QUEUES];
 };
 
@@ -90,5 +95,7 @@ int vm_state_rewind(struct vm *vm, const struct vm_state *st, char *err, size_t 
  * or KVM relies on. 0 or -EINVAL with the field's name in err.
  */
 int vm_state_check(const struct vm_state *st, char *err, size_t errlen);
+/* Bytes of all disks' clusters in the memory file. */
+uint64_t vm_state_disks(const struct vm_state *st);
 
 #endif

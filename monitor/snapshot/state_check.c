@@ -12,6 +12,8 @@
 #include "monitor/config.h"
 #include "monitor/snapshot/state.h"
 
+#define OV_MAX (UINT64_C(1) << 45) /* 16 TiB and its list */
+
 /* Every byte a printable character, NUL-terminated, not empty. */
 static bool good_id(const char *id, size_t size)
 {
@@ -77,6 +79,32 @@ static int check_dev(const struct dev_state *d, uint64_t mem, char *err, size_t 
 	return 0;
 }
 
+uint64_t vm_state_disks(const struct vm_state *st)
+{
+	uint64_t len = 0;
+
+	for (unsigned i = 0; i < st->ndevs; i++)
+		len += st->dev[i].ov_len;
+	return len;
+}
+
+/* Clusters lie behind the guest's memory, one disk's behind the other's. */
+static int check_disks(const struct vm_state *st, char *err, size_t errlen)
+{
+	uint64_t at = st->mem_size;
+
+	for (unsigned i = 0; i < st->ndevs; i++) {
+		const struct dev_state *d = &st->dev[i];
+
+		if (d->ov_len % UK_PAGE || d->ov_len > OV_MAX || (d->ov_len && d->device_id != 2) ||
+		    d->ov_off != (d->ov_len ? at : 0))
+			return err_put(err, errlen, -EINVAL, "device %s: place of what was written",
+				       d->id);
+		at += d->ov_len;
+	}
+	return 0;
+}
+
 static int check_layout(const struct vm_state *st, char *err, size_t errlen)
 {
 	const struct uk_boot *l = &st->layout;
@@ -122,5 +150,7 @@ int vm_state_check(const struct vm_state *st, char *err, size_t errlen)
 		if (r)
 			return r;
 	}
-	return check_layout(st, err, errlen);
+	int r = check_disks(st, err, errlen);
+
+	return r ? r : check_layout(st, err, errlen);
 }

@@ -20,6 +20,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/overlay")
+import merge  # noqa: E402
+
 MONITOR = os.environ.get("MONITOR", os.path.join(os.environ.get("O", "build"), "bin", "mayfly-monitor"))
 IMAGE = os.environ.get("IMAGE", "build/guests/snap")
 OWNER = int(os.environ.get("MONITOR_UID", os.geteuid()))
@@ -474,6 +477,53 @@ def check_busy(_=None):
     for i in range(3):
         run(["--restore", f"path={STATE}.{i}", "--block", f"path={WORK}/{i}.img"])
         fsck(f"{WORK}/{i}.img")
+
+
+def overlay_of(path):
+    return ["--block", f"id=root,path={path},overlay=mem"]
+
+
+def check_overlay(_=None):
+    """A disk with an overlay in memory goes along: into full and diff snapshots, into each clone and each copy."""
+    disk, image = os.environ["DISK_root"], f"{os.path.dirname(IMAGE)}/fs-stress"
+    before = open(disk, "rb").read()
+    with Live("a", "--kernel", image, "--mem", "64M", "--track-dirty", *overlay_of(disk), "--cmdline", "-- 7 400") as vm:
+        vm.writes(40)
+        vm.state("Paused")
+        vm.create(f"{STATE}.f", "Full")
+        vm.state("Resumed")
+        vm.writes(20)
+        vm.state("Paused")
+        vm.create(f"{STATE}.d", "Diff")
+        vm.call("PUT", "/vm/fork", 200, copies=[{"id": f"c{i}", "console": f"{WORK}/c{i}.out"} for i in (1, 2)])
+        vm.state("Resumed")
+        for i in (1, 2):
+            wait_for(f"{WORK}/c{i}.out", "PASS")
+        wait_for(vm.console, "PASS")
+    for n, more in enumerate((".f", ".f", f".d,base={STATE}.f")):
+        must(run(["--restore", f"path={STATE}{more}"]), "^PASS")
+        run(["--restore", f"path={STATE}{more}", "--block", f"overlay={WORK}/{n}.ov"])
+        merge.merge(disk, f"{WORK}/{n}.ov", f"{WORK}/merged.img")
+        fsck(f"{WORK}/merged.img")
+    must(run(["--restore", f"path={STATE}.f", "--block", f"overlay={WORK}/0.ov"], status=2), "name a new file, or an empty one")
+    must(run(["--restore", f"path={STATE}.f", "--block", "overlay-max=4K"], status=2), "disk 'root': .*is more than overlay-max")
+    if open(disk, "rb").read() != before:
+        sys.exit("the image below was written to")
+    damage(f"{STATE}.f.mem", disk)
+
+
+def damage(mem, disk):
+    """What was written is between the guest's memory and the last page."""
+    good, at = open(mem, "rb").read(), 64 << 20
+    for where, what in (("number", 0), ("first cluster", 8), ("list", 16), ("data", len(good) - at - 4096 - 1)):
+        bad = bytearray(good)
+        bad[at + what] ^= 0x10
+        open(mem, "wb").write(bad)
+        must(run(["--restore", f"path={STATE}.f"], status=2), f"{mem}: was altered: what disk 'root' had is damaged")
+        print(f"damaged {where}: refused", flush=True)
+    open(mem, "wb").write(good)
+    os.utime(disk, (1, 1))
+    must(run(["--restore", f"path={STATE}.f"], status=2), "disk 'root' is over another image")
 
 
 def check_fork(_=None):
