@@ -585,6 +585,71 @@ Test(blk, deep_queue_goes_through_io_uring)
 	cr_assert_eq(vblk_metrics(dev)->uring_reqs, 34);
 }
 
+/* Clusters 0 and 37 are written with what is there, so that reads find the pattern in either layer.
+ */
+static void over(const char *overlay)
+{
+	make_disk(DISK);
+	cfg.overlay = overlay;
+	create();
+	up(F_ALL);
+	for (unsigned c = 0; c <= 37; c += 37) {
+		for (uint32_t i = 0; i < 4096; i++)
+			*(uint8_t *)mem(DATA + i) = pattern(c * 4096 + i);
+		cr_assert_eq(run(1, c * 8, DATA, 4096, NULL), 0);
+	}
+	cr_assert_eq(vblk_metrics(dev)->overlay_clusters, 2);
+	cr_assert_eq(vblk_metrics(dev)->overlay_copyups, 0);
+}
+
+Test(blk_file, reads_over_an_image_go_through_io_uring)
+{
+	over("mem");
+	batch(32);
+	cr_assert_eq(vblk_metrics(dev)->uring_reqs, 30, "what is in memory is copied");
+	cr_assert_eq(run(0, 36 * 8, DATA, 3 * 4096, NULL), 0, "three pieces");
+	expect_pattern(DATA, 36 * 4096, 3 * 4096);
+	teardown();
+}
+
+Test(blk_file, both_files_of_an_overlay_are_in_the_ring)
+{
+	char overlay[80];
+
+	snprintf(overlay, sizeof overlay, "/tmp/mayfly-blk-overlay-%d", getpid());
+	over(overlay);
+	cr_assert_eq(run(4, 0, 0, 0, NULL), 0);
+	batch(32);
+	cr_assert_eq(vblk_metrics(dev)->uring_reqs, 32);
+	cr_assert_eq(run(0, 36 * 8, DATA, 3 * 4096, NULL), 0, "three pieces");
+	expect_pattern(DATA, 36 * 4096, 3 * 4096);
+	teardown();
+	unlink(overlay);
+}
+
+Test(blk_file, an_overlay_leaves_the_image_alone)
+{
+	make_disk(DISK);
+	cfg.overlay = "mem";
+	cfg.overlay_max = 8192;
+	create();
+	up(F_ALL);
+	memset(mem(DATA), 0x5a, 8192);
+	cr_assert_eq(run(1, 8, DATA, 8192, NULL), 0);
+	cr_assert_eq(disk_byte(4096), pattern(4096));
+	cr_assert_eq(run(0, 8, DATA + 8192, 4096, NULL), 0);
+	cr_assert_eq(*(uint8_t *)mem(DATA + 8192), 0x5a);
+	cr_assert_eq(run(1, 80, DATA, 512, NULL), 1, "it is full: IOERR");
+	cr_assert_eq(vblk_metrics(dev)->overlay_full, 1);
+	vblk_mark(dev);
+	cr_assert_eq(run(1, 8, DATA, 4096, NULL), 1, "no room for what a rewind needs");
+	char err[320] = "";
+
+	cr_assert_eq(vblk_swap(dev, "/dev/null", err, sizeof err), -EINVAL);
+	cr_assert(strstr(err, "lies in an overlay"), "%s", err);
+	teardown();
+}
+
 Test(blk, deeper_than_io_uring)
 {
 	for (unsigned i = 0; i < 20; i++)
@@ -953,7 +1018,7 @@ Test(blk_file, a_disk_is_free_once_its_vm_is_gone)
 
 		cr_assert_geq(fd, 0);
 		cr_assert_eq(fcntl(fd, F_OFD_SETLK, &fl), 0);
-		int r = buring_init(&b, 8, fd);
+		int r = buring_init(&b, 8, &fd, 1);
 		if (r == -EPERM || r == -ENOSYS)
 			cr_skip_test("no io_uring here");
 		cr_assert_eq(r, 0);

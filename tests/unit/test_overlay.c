@@ -348,7 +348,10 @@ Test(overlay, a_forked_copy_has_its_own)
 		below.path = base_path;
 		cr_assert_eq(bfile_open(&again, &below, err, sizeof err), 0);
 		cr_assert_eq(overlay_open(&copy, &again, &cfg, err, sizeof err), 0);
+		uint8_t *was = ov->mem + ov->span;
+
 		overlay_inherit(copy, ov);
+		cr_assert_eq(resident(was, overlay_clusters(copy)), 0, "nothing is kept twice");
 		ov = copy;
 		get(0, DISK);
 		cr_assert_eq(ov->used, 3);
