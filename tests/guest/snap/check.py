@@ -500,6 +500,28 @@ def check_overlay(_=None):
         for i in (1, 2):
             wait_for(f"{WORK}/c{i}.out", "PASS")
         wait_for(vm.console, "PASS")
+    # Back in time with an overlay in a file: memory and disk still agree.
+    file = ["--block", f"path={disk},overlay={WORK}/m.ov"]
+    with Live("m", "--kernel", image, "--mem", "64M", *file, "--cmdline", "-- 7 400") as vm:
+        vm.writes(20)
+        vm.call("PUT", "/snapshot/rewind", action="Mark")
+        for _ in range(3):
+            vm.writes(20)
+            vm.call("PUT", "/snapshot/rewind", action="Rewind")
+        wait_for(vm.console, "PASS")
+        vm.proc.wait(PATIENCE)
+    merge.merge(disk, f"{WORK}/m.ov", f"{WORK}/merged.img")
+    fsck(f"{WORK}/merged.img")
+    # Blocks that were written before the copies were made are read after it, past every cache; slowly, to be in time.
+    raw = os.path.dirname(IMAGE) + "/blk-raw"
+    slow = overlay_of(disk) + ["--idle", "hlt"]
+    slow[1] += ",ops=1000/1s"
+    with Live("r", "--kernel", raw, "--mem", "64M", *slow) as vm:
+        vm.writes(300)
+        vm.call("PUT", "/vm/fork", 200, copies=[{"id": f"r{i}", "console": f"{WORK}/r{i}.out"} for i in (1, 2)])
+        for i in (1, 2):
+            wait_for(f"{WORK}/r{i}.out", "PASS")
+        wait_for(vm.console, "PASS")
     for n, more in enumerate((".f", ".f", f".d,base={STATE}.f")):
         must(run(["--restore", f"path={STATE}{more}"]), "^PASS")
         run(["--restore", f"path={STATE}{more}", "--block", f"overlay={WORK}/{n}.ov"])
