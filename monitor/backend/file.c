@@ -81,11 +81,11 @@ static int lock_file(int fd, const struct blk_config *cfg, char *err, size_t err
 	return -EBUSY;
 }
 
-void bfile_unlock(struct bfile *f)
+void bfile_unlock(int fd)
 {
 	struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
-	(void)fcntl(f->fd, F_OFD_SETLK, &fl);
+	(void)fcntl(fd, F_OFD_SETLK, &fl);
 }
 
 int bfile_measure(struct bfile *f)

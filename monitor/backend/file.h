@@ -35,7 +35,7 @@ int bfile_lock(int fd, bool shared);
 void bfile_close(struct bfile *f);
 /* Nothing is in flight any more: another VM may have it from now on, and not only when the kernel
  * has taken our io_uring apart. */
-void bfile_unlock(struct bfile *f);
+void bfile_unlock(int fd);
 /* Look at the size again. 0 or -errno. */
 int bfile_measure(struct bfile *f);
 

@@ -406,7 +406,13 @@ void vblk_destroy(struct virtio_dev *dev)
 
 void vblk_leave(struct virtio_dev *dev)
 {
-	bfile_unlock(&vblk_of(dev)->file);
+	const struct vblk *vb = vblk_of(dev);
+	uint64_t off;
+	int fd = vb->ov ? overlay_fd(vb->ov, &off) : vb->file.fd;
+
+	/* The lock of an image below an overlay is shared, and in nobody's way. */
+	if (fd >= 0)
+		bfile_unlock(fd);
 }
 
 void vblk_prepare(struct virtio_dev *dev)
