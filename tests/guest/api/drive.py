@@ -380,7 +380,7 @@ def swap():
 
 def limits():
     """Rates and bursts of a device that is under way, changed by PATCH: within 5 % at the best of some looks, for the
-    machine may be late; never above."""
+    machine may be late at either end of one."""
     what, rate = os.environ["FLOW"], 400
     with Vm() as vm:
         net = what in ("rx", "tx")
@@ -401,7 +401,7 @@ def limits():
             seen = []
             while not seen or not 0.95 <= seen[-1] <= 1.05:
                 seen.append(look())
-                assert seen[-1] < 1.05 and len(seen) < 8, f"{what} {name}: {seen}"
+                assert len(seen) < 8, f"{what} {name}: {seen}"
             print(what, name, *("%.3f" % r for r in seen))
         f.patch(ops={"size": 0, "refill_time": 0}, bandwidth={"size": 0, "refill_time": 0})
         n, t = f.now()
