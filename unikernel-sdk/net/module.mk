@@ -17,7 +17,7 @@ LWIP_OBJS := $(LWIP_FILES:%=$(O)/guest-obj/lwip/%.o)
 LWIP_CFLAGS = $(filter-out -W%,$(GUEST_CFLAGS)) -O2 -w $(LWIP_INC) -Iunikernel-sdk/net/lwip
 
 NET_SRCS := $(addprefix unikernel-sdk/net/,net.c config.c rebind.c netif.c rx.c tx.c timers.c mem.c addr.c sock.c msg.c \
-              sockopt.c ifconf.c sock_tcp.c tcp_io.c tcp_long.c sock_udp.c mcast.c icmp.c unix.c) unikernel-sdk/drivers/net.c
+              sockopt.c ifconf.c sock_tcp.c tcp_io.c tcp_long.c tcp_window.c sock_udp.c mcast.c icmp.c unix.c) unikernel-sdk/drivers/net.c
 GUEST_SRCS += $(NET_SRCS)
 $(foreach s,$(NET_SRCS),$(eval $(s)_GCFLAGS = -O2 $(LWIP_INC) -Iunikernel-sdk/net/lwip --include=$(LWIP_NAMES).h))
 

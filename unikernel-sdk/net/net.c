@@ -112,7 +112,7 @@ void uk__net_memory(void)
 	uint64_t mem = uk__boot->mem_size;
 	uint64_t heap = mem / 4 < (64u << 20) ? mem / 4 : 64u << 20;
 	uint32_t buf = mem >= (64u << 20) ? 256u << 10 : 64u << 10;
-	uint32_t wnd = (uint32_t)(heap / 128);
+	uint32_t wnd = (uint32_t)(heap / 160);
 
 	if (rx_bufs)
 		return;

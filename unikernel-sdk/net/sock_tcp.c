@@ -592,6 +592,7 @@ int uk__tcp_new(int domain, struct uk_sock **ret_sock)
 bool uk__tcp_starved(const uint8_t *src_ip, bool v6, const uint8_t *tcp, unsigned payload)
 {
 	u16_t remote = (u16_t)(tcp[0] << 8 | tcp[1]), local = (u16_t)(tcp[2] << 8 | tcp[3]);
+	u32_t seq = (u32_t)tcp[4] << 24 | (u32_t)tcp[5] << 16 | (u32_t)tcp[6] << 8 | tcp[7];
 
 	if (payload > RX_FAIR_SHARE)
 		return false;
@@ -599,7 +600,8 @@ bool uk__tcp_starved(const uint8_t *src_ip, bool v6, const uint8_t *tcp, unsigne
 		const struct uk_tcp *t = p->callback_arg;
 
 		if (p->remote_port != remote || p->local_port != local || p->state < ESTABLISHED ||
-		    v6 != IP_IS_V6_VAL(p->remote_ip) || p->recv != uk__tcp_on_recv || p->ooseq)
+		    v6 != IP_IS_V6_VAL(p->remote_ip) || p->recv != uk__tcp_on_recv ||
+		    (p->ooseq && seq != p->rcv_nxt)) /* what fills the gap is let in */
 			continue;
 		/* The address is first in both forms. */
 		if (memcmp(&p->remote_ip, src_ip, v6 ? 16 : 4) == 0)

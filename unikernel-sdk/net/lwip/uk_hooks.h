@@ -6,6 +6,7 @@
 #ifndef UK_LWIP_HOOKS_H
 #define UK_LWIP_HOOKS_H
 
+#include "lwip/err.h"
 #include "lwip/ip_addr.h"
 
 /* nd6.c forgets the prefix once. */
@@ -36,6 +37,12 @@ u16_t uk__tcp_long_seg(const struct tcp_pcb *pcb, u16_t left);
 int uk__nif_long_segs(const struct netif *netif, const ip_addr_t *dest);
 #define LWIP_HOOK_TCP_LONG_SEG(pcb, left)      uk__tcp_long_seg(pcb, left)
 #define LWIP_HOOK_NETIF_LONG_SEGS(netif, dest) uk__nif_long_segs(netif, dest)
+
+/* A segment's window counts when its acknowledgement is new. */
+struct tcp_hdr;
+err_t uk__tcp_newest_window(struct tcp_pcb *pcb, const struct tcp_hdr *hdr);
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
+	uk__tcp_newest_window(pcb, hdr)
 
 /* See every packet first: ICMP errors become socket errors. 0 = go on. */
 int uk__net_ip4_input(struct pbuf *p, struct netif *inp);
