@@ -287,11 +287,15 @@ int filter_link(const struct filter_policy *policy, const struct filter_use *use
 	if (!collect_calls(&s, policy, uses, nuses, &v))
 		return -E2BIG;
 	make_ranges(&s, v.none);
-	prog[0] = (struct sock_filter)BPF_STMT(LOAD, 4); /* architecture */
-	prog[1] = (struct sock_filter)BPF_JUMP(JEQ, AUDIT_ARCH_X86_64, 1, 0);
-	prog[2] = (struct sock_filter)BPF_STMT(RET, SECCOMP_RET_KILL_PROCESS);
-	prog[3] = (struct sock_filter)BPF_STMT(LOAD, 0); /* number */
-	n = (int)put_search(&s, 0, s.nranges, 4, 4 + SEARCH_LEN(s.nranges));
+	/* Loading steps through a filter for every number of both architectures, to note what is
+	 * always allowed, until an argument is looked at: here at once. Of the calls that a running
+	 * VM makes none would be noted, and loading takes 10 us less. */
+	prog[0] = (struct sock_filter)BPF_STMT(LOAD, offsetof(struct seccomp_data, args));
+	prog[1] = (struct sock_filter)BPF_STMT(LOAD, 4); /* architecture */
+	prog[2] = (struct sock_filter)BPF_JUMP(JEQ, AUDIT_ARCH_X86_64, 1, 0);
+	prog[3] = (struct sock_filter)BPF_STMT(RET, SECCOMP_RET_KILL_PROCESS);
+	prog[4] = (struct sock_filter)BPF_STMT(LOAD, 0); /* number */
+	n = (int)put_search(&s, 0, s.nranges, 5, 5 + SEARCH_LEN(s.nranges));
 	for (unsigned i = 0; i < policy->nblocks; i++) {
 		const struct filter_block *b = &policy->blocks[i];
 
