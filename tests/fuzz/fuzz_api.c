@@ -39,6 +39,11 @@ void log_err(const char *fmt, ...)
 	(void)fmt;
 }
 
+void log_warn(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
 static void check(const struct api_call *call)
 {
 	if (call->status != 204 && !call->text && !call->stream)

@@ -40,7 +40,7 @@ fuzz_http_request_SRCS = tests/fuzz/fuzz_http_request.c $(HTTP_SRCS)
 fuzz_http_request_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp
 
 FUZZERS += fuzz_api
-fuzz_api_SRCS = tests/fuzz/fuzz_api.c tests/unit/api_stub.c $(sort $(API_SRCS) $(HTTP_SRCS) $(CONFIG_SRCS))
+fuzz_api_SRCS = tests/fuzz/fuzz_api.c tests/unit/api_stub.c $(filter-out lib/log.c,$(sort $(API_SRCS) $(HTTP_SRCS) $(CONFIG_SRCS)))
 fuzz_api_LIBS = $(LLHTTP_CFLAGS) -isystem /usr/share/include/llhttp -I$(O)/gen -Dopen=fuzz_open $(CONFIG_LIBS)
 $(O)/fuzz/fuzz_api $(O)/fuzz/fuzz_config $(O)/fuzz/fuzz_opts: $(API_GEN).h
 
