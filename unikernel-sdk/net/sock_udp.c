@@ -24,6 +24,7 @@
 #define OVERHEAD      256u /* of a queued datagram, for the bound */
 #define DNS_PORT      53
 #define PIECE	      1472u
+#define SENDS_PER_POLL 32u
 #define SEND_PATIENCE 1000000000ull /* ns that a blocking send waits for the device */
 
 struct dgram {
@@ -178,11 +179,15 @@ static ssize_t send_once(struct uk_udp *u, const struct iovec *iov, int n, size_
 static ssize_t udp_sock_send(struct uk_sock *s, const struct iovec *iov, int n, int flags,
 			     const struct uk_addr *to)
 {
+	static unsigned sends;
 	struct uk_udp *u = (struct uk_udp *)s;
 	size_t len = uk__iov_len(iov, n);
 	struct uk_addr dest;
 	ssize_t r;
 
+	/* Who only ever sends must hear, too: the answer to ARP, what ICMP says. */
+	if (++sends % SENDS_PER_POLL == 0)
+		uk__poll();
 	if (s->err)
 		return uk__sock_take_err(s);
 	if (s->shut & UK_SHUT_WR)
