@@ -172,7 +172,10 @@ def check_refused(_=None):
     def with_state(new, pattern):
         with open(STATE, "wb") as f:
             f.write(new)
-        refuse(pattern, *fd)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            args = ["--restore", f"path={STATE}", *net_args(theirs.fileno())]
+            must(run(args, status=2, pass_fds=[theirs.fileno()]), pattern)
 
     check_foreign(data, with_state)
     with_state(data[:-8], "is truncated")
