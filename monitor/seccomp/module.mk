@@ -55,5 +55,4 @@ SECCOMP_KVM := $(shell test -w /dev/kvm && echo kvm)
 seccomp-report: all $(if $(SECCOMP_KVM),,hw-lane) ## all tests traced: a rule of a policy that nothing uses is an error
 	$(Q)tests/seccomp-report.sh $(O)
 ifeq ($(SECCOMP_KVM)$(filter 1,$(SAN)),kvm)
-CHECKS += seccomp-report
 endif
