@@ -25,7 +25,8 @@ static int load(const struct filter_policy *policy, enum filter_mode mode)
 
 int confine_program(struct jail *jail)
 {
-	return jail->plan->opts->no_seccomp ? 0 : load(&filter_program, FILTER_ON);
+	(void)jail; /* whether at all is the step's condition */
+	return load(&filter_program, FILTER_ON);
 }
 
 int confine_reaper(const struct jail *jail)

@@ -101,15 +101,25 @@ static int vm_cmdline(struct field_obj *o, const char *text, struct config_err *
 	return set_str(o, text, &o->cfg->cmdline, err);
 }
 
-static int vm_mem(struct field_obj *o, const char *text, struct config_err *err)
+/* 0; -EINVAL, said in err; or -ERANGE: larger than 64 bits hold. */
+static int set_size(const char *text, const char *example, uint64_t *ret, struct config_err *err)
 {
-	uint64_t mem;
-	int r = num_size(text, &mem);
+	int r = num_size(text, ret);
 
 	if (r == -ENOMSG)
 		return config_fail(err, "'%.64s' has no unit; write %.64sM for MiB", text, text);
 	if (r == -EINVAL)
-		return config_fail(err, "'%.64s' is not a size like 16M", text);
+		return config_fail(err, "'%.64s' is not a size like %s", text, example);
+	return r;
+}
+
+static int vm_mem(struct field_obj *o, const char *text, struct config_err *err)
+{
+	uint64_t mem;
+	int r = set_size(text, "16M", &mem, err);
+
+	if (r == -EINVAL)
+		return r;
 	if (r < 0 || mem < CONFIG_MEM_MIN || mem > CONFIG_MEM_MAX)
 		return config_fail(err, "%.64s is out of range %lluM..%lluM", text,
 				   (unsigned long long)CONFIG_MEM_MIN >> 20,
@@ -274,12 +284,10 @@ static int blk_overlay(struct field_obj *o, const char *text, struct config_err 
 static int blk_overlay_max(struct field_obj *o, const char *text, struct config_err *err)
 {
 	uint64_t max;
-	int r = num_size(text, &max);
+	int r = set_size(text, "64M", &max, err);
 
-	if (r == -ENOMSG)
-		return config_fail(err, "'%.64s' has no unit; write %.64sM for MiB", text, text);
 	if (r == -EINVAL)
-		return config_fail(err, "'%.64s' is not a size like 64M", text);
+		return r;
 	if (r < 0 || max < 4096 || max % 4096 || max > INT64_MAX)
 		return config_fail(err, "%.64s is not a multiple of 4K, at least 4K", text);
 	o->blk->overlay_max = max;

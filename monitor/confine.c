@@ -11,6 +11,7 @@
 
 #include "lib/filter_file.h"
 #include "lib/log.h"
+#include "lib/semwait.h"
 #include "monitor/api/events.h"
 #include "monitor/opts.h"
 #include "monitor/seccomp/policies.h"
@@ -74,7 +75,7 @@ static void use_control(struct confine *c, const struct vm *vm)
 		confine_use(c, "events", "events", events_fd(vm->events), NULL);
 	if (api)
 		confine_use(c, "api", NULL);
-	if (api || vm->cfg->save.path || fork)
+	if (vm->cfg->save.path || fork)
 		confine_use(c, "save", "vcpu", vm->vcpu, "vm", vm->fd, NULL);
 	if (api || vm->cfg->save.path || vm->wset)
 		confine_use(c, "files", NULL);
@@ -87,9 +88,9 @@ static void use_control(struct confine *c, const struct vm *vm)
 	if (fork) {
 		confine_use(c, "fork", NULL);
 		confine_use(c, "fork-narrow", NULL);
+		if (confine_exec)
+			confine_use(c, "fork-exec", NULL);
 	}
-	if (fork && confine_exec)
-		confine_use(c, "fork-exec", NULL);
 }
 
 /* IDLE_HLT: the I/O thread's doorbells and the interrupts that both threads raise. */
@@ -240,12 +241,6 @@ static const char *const policy_of[CONFINE_THREADS] = {[CONFINE_IO] = "io",
 						       [CONFINE_KEEPER] = "api",
 						       [CONFINE_LAZY] = "lazy"};
 
-static void wait_for(sem_t *sem)
-{
-	while (sem_wait(sem) < 0)
-		; /* a signal */
-}
-
 void confine_expect(enum confine_thread who)
 {
 	if (!confine_on())
@@ -260,7 +255,7 @@ bool confine_enter(enum confine_thread who)
 {
 	if (!confine_on() || !threads[who].expected)
 		return true;
-	wait_for(&threads[who].go);
+	sem_take(&threads[who].go);
 	if (threads[who].gone)
 		return false;
 	threads[who].result = install(&progs[who]);
@@ -282,7 +277,7 @@ int confine_early(enum confine_thread who, const struct confine *c, struct errte
 	if (r < 0)
 		return r;
 	give(who);
-	wait_for(&threads[who].done);
+	sem_take(&threads[who].done);
 	threads[who].expected = false;
 	return threads[who].result < 0 ? fail(threads[who].result, err) : 0;
 }
@@ -315,7 +310,7 @@ static int wait_for_all(struct errtext *err)
 	for (unsigned i = 0; i < CONFINE_THREADS; i++) {
 		if (!threads[i].expected)
 			continue;
-		wait_for(&threads[i].done);
+		sem_take(&threads[i].done);
 		if (threads[i].result < 0)
 			return fail(threads[i].result, err);
 	}

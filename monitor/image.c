@@ -18,7 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "lib/fullread.h"
+#include "lib/fullio.h"
 #include "lib/handed.h"
 
 #define PAGE_MASK      ((uint64_t)UK_PAGE - 1)

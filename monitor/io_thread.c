@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/semwait.h"
 #include "lib/vec.h"
 #include "monitor/confine.h"
 #include "monitor/virtio/dev.h"
@@ -175,12 +176,6 @@ static int add_irqs(struct vm *vm, char *err, size_t errlen)
 	return 0;
 }
 
-static void wait_for_thread(struct vm *vm)
-{
-	while (sem_wait(&vm->io_ended) < 0)
-		; /* a signal */
-}
-
 static int start_thread(struct vm *vm, char *err, size_t errlen)
 {
 	sigset_t all, old;
@@ -219,7 +214,7 @@ void vm_io_stop(struct vm *vm)
 	if (vm->io_running) {
 		__atomic_store_n(&vm->io_running, false, __ATOMIC_RELEASE);
 		vm_io_kick(vm);
-		wait_for_thread(vm);
+		sem_take(&vm->io_ended);
 		if (!confine_narrow()) /* it would give the stack back: munmap() */
 			pthread_join(vm->io_thread, NULL);
 	}

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "lib/semwait.h"
 #include "monitor/confine.h"
 #include "monitor/vm.h"
 
@@ -23,12 +24,6 @@ struct keeper {
 
 static struct keeper keeper;
 
-static void wait_for(sem_t *sem)
-{
-	while (sem_wait(sem) < 0)
-		; /* a signal */
-}
-
 static void *keeper_main(void *arg)
 {
 	struct vm *vm = arg;
@@ -36,7 +31,7 @@ static void *keeper_main(void *arg)
 	if (!confine_enter(CONFINE_KEEPER))
 		return NULL;
 	for (;;) {
-		wait_for(&keeper.todo);
+		sem_take(&keeper.todo);
 		if (!keeper.fn)
 			return NULL;
 		keeper.ret = keeper.fn(vm, keeper.arg);
@@ -86,7 +81,7 @@ int keeper_run(struct vm *vm, int (*fn)(struct vm *vm, void *arg), void *arg)
 	keeper.arg = arg;
 	vm->held = true;
 	sem_post(&keeper.todo);
-	wait_for(&keeper.done);
+	sem_take(&keeper.done);
 	vm->held = false;
 	if (!needed(vm))
 		end(vm);

@@ -19,6 +19,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/semwait.h"
 #include "lib/vec.h"
 #include "monitor/api/client.h"
 #include "monitor/api/events.h"
@@ -247,8 +248,7 @@ void server_stop(struct server *s, bool leave)
 		return;
 	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
 	if (s->running && vec_put(s->wake_fd, &one, sizeof one) >= 0) {
-		while (sem_wait(&s->ended) < 0)
-			; /* a signal */
+		sem_take(&s->ended);
 		if (leave)
 			return;
 		pthread_join(s->thread, NULL);

@@ -45,12 +45,12 @@ static int reserve_all(struct overlay *ov, bool mem)
 		ov->mem = store_reserve(2 * ov->span);
 	if (!ov->map || !ov->touched || !ov->had || !ov->log || (mem && !ov->mem))
 		return -ENOMEM;
-	/* A huge page for the sake of one cluster would make the limit a lie. */
-	if (mem)
-		(void)madvise(ov->mem, 2 * ov->span, MADV_NOHUGEPAGE);
-	/* A core file of the monitor need not have the disk in it. */
-	if (mem)
-		(void)madvise(ov->mem, 2 * ov->span, MADV_DONTDUMP);
+	if (!mem)
+		return 0;
+	/* A huge page for the sake of one cluster would make the limit a lie, and a core file of
+	 * the monitor need not have the disk in it. */
+	(void)madvise(ov->mem, 2 * ov->span, MADV_NOHUGEPAGE);
+	(void)madvise(ov->mem, 2 * ov->span, MADV_DONTDUMP);
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "lib/errbuf.h"
-#include "lib/fullread.h"
+#include "lib/fullio.h"
 #include "monitor/backend/overlay.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/hash.h"
@@ -30,24 +30,6 @@ static uint64_t list_len(uint64_t n)
 	return ((n + 1) * 8 + CL - 1) / CL * CL;
 }
 
-static int put_all(int fd, const void *buf, uint64_t len, uint64_t at)
-{
-	const uint8_t *p = buf;
-
-	while (len) {
-		ssize_t n = pwrite(fd, p, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		at += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return 0;
-}
-
 /* --- save --- */
 
 static int save_clusters(struct overlay *ov, const uint64_t *list, uint64_t n, int fd, uint64_t at,
@@ -61,7 +43,7 @@ static int save_clusters(struct overlay *ov, const uint64_t *list, uint64_t n, i
 		if (r)
 			break;
 		crypto_generichash_blake2b_update(h, buf, CL);
-		r = put_all(fd, buf, CL, at + i * CL);
+		r = full_write(fd, buf, CL, at + i * CL);
 	}
 	return r;
 }
@@ -85,7 +67,7 @@ int disk_save(struct overlay *ov, struct dev_state *st, int fd, uint64_t at, cha
 			list[i] = c++;
 		crypto_generichash_blake2b_init(&h, NULL, 0, SNAP_HASH);
 		crypto_generichash_blake2b_update(&h, (const uint8_t *)list, len);
-		r = put_all(fd, list, len, at);
+		r = full_write(fd, list, len, at);
 		r = r ? r : save_clusters(ov, list + 1, n, fd, at + len, &h);
 		crypto_generichash_blake2b_final(&h, st->ov_hash, SNAP_HASH);
 	}

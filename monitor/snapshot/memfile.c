@@ -10,24 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/fullio.h"
 #include "monitor/gmem.h"
 #include "monitor/snapshot/hash.h"
-
-static int write_all(int fd, const uint8_t *p, uint64_t len, uint64_t off)
-{
-	while (len) {
-		ssize_t n = pwrite(fd, p, len, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		off += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return 0;
-}
 
 static uint64_t chunk_pages(uint64_t chunk, uint64_t npages)
 {
@@ -80,7 +65,7 @@ static int write_chunk(int fd, const uint8_t *chunk, uint64_t at, uint16_t conte
 			n++;
 		if (n) {
 			uint64_t off = (uint64_t)i * SNAP_PAGE;
-			int r = write_all(fd, chunk + off, (uint64_t)n * SNAP_PAGE, at + off);
+			int r = full_write(fd, chunk + off, (uint64_t)n * SNAP_PAGE, at + off);
 
 			if (r)
 				return r;
@@ -137,5 +122,5 @@ int memfile_finish(int fd, const struct snap_head *head, uint64_t disks)
 	memcpy(foot.root, head->root, sizeof foot.root);
 	if (ftruncate(fd, (off_t)(head->mem_size + disks + SNAP_PAGE)))
 		return -errno;
-	return write_all(fd, (const uint8_t *)&foot, sizeof foot, head->mem_size + disks);
+	return full_write(fd, &foot, sizeof foot, head->mem_size + disks);
 }

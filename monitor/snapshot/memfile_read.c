@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "lib/errbuf.h"
-#include "lib/fullread.h"
+#include "lib/fullio.h"
 #include "monitor/snapshot/hash.h"
 #include "monitor/snapshot/memfile.h"
 

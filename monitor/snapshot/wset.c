@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/fullread.h"
+#include "lib/fullio.h"
 #include "monitor/keeper.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/newfile.h"

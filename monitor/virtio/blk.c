@@ -99,6 +99,14 @@ static bool blk_features_ok(const struct virtio_dev *dev, uint64_t features)
 	return true; /* block features do not depend on one another */
 }
 
+/* The file that is written to; -1: an overlay in memory. */
+static int own_fd(const struct vblk *vb)
+{
+	uint64_t off;
+
+	return vb->ov ? overlay_fd(vb->ov, &off) : vb->file.fd;
+}
+
 /* --- queues --- */
 
 /* First deep batch, or before the filter falls. When io_uring is refused everything stays inline.
@@ -107,8 +115,7 @@ static void go_deep(struct vblk *vb)
 {
 	void *mem = mmap(NULL, BLK_DEPTH * sizeof(struct blk_slot), PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t off;
-	const int fds[] = {vb->file.fd, vb->ov ? overlay_fd(vb->ov, &off) : -1};
+	const int fds[] = {vb->file.fd, vb->ov ? own_fd(vb) : -1};
 
 	if (mem == MAP_FAILED || buring_init(&vb->uring, BLK_DEPTH, fds, fds[1] >= 0 ? 2 : 1)) {
 		if (mem != MAP_FAILED)
@@ -406,9 +413,7 @@ void vblk_destroy(struct virtio_dev *dev)
 
 void vblk_leave(struct virtio_dev *dev)
 {
-	const struct vblk *vb = vblk_of(dev);
-	uint64_t off;
-	int fd = vb->ov ? overlay_fd(vb->ov, &off) : vb->file.fd;
+	int fd = own_fd(vblk_of(dev));
 
 	/* The lock of an image below an overlay is shared, and in nobody's way. */
 	if (fd >= 0)
@@ -427,8 +432,7 @@ void vblk_prepare(struct virtio_dev *dev)
 void vblk_confine(const struct virtio_dev *dev, struct confine *c)
 {
 	const struct vblk *vb = vblk_of_const(dev);
-	uint64_t off;
-	int fd = vb->ov ? overlay_fd(vb->ov, &off) : vb->file.fd;
+	int fd = own_fd(vb);
 
 	if (vb->ov)
 		confine_use(c, "base", "disk", vb->file.fd, NULL);
@@ -445,10 +449,9 @@ void vblk_confine(const struct virtio_dev *dev, struct confine *c)
 void vblk_confine_rewind(const struct virtio_dev *dev, struct confine *c)
 {
 	const struct vblk *vb = vblk_of_const(dev);
-	uint64_t off;
 
-	if (vb->ov && dev->elsewhere && overlay_fd(vb->ov, &off) >= 0)
-		confine_use(c, "serve-overlay", "disk", overlay_fd(vb->ov, &off), NULL);
+	if (vb->ov && dev->elsewhere && own_fd(vb) >= 0)
+		confine_use(c, "serve-overlay", "disk", own_fd(vb), NULL);
 }
 
 const struct blk_metrics *vblk_metrics(struct virtio_dev *dev)

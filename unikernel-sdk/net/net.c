@@ -120,8 +120,8 @@ void uk__net_memory(void)
 	uk__net_mem_init(heap);
 	if (buf > heap / 8)
 		buf = (uint32_t)(heap / 8);
-	/* What is promised to 64 connections that nobody reads from is about what there is for it.
-	 */
+	/* What is promised to some fifty connections that nobody reads from is, with the overhead
+	 * of its blocks, what there is for it (mem.c). */
 	if (wnd > 256u << 10)
 		wnd = 256u << 10;
 	if (wnd < 8u << 10)

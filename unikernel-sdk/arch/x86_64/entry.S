@@ -38,6 +38,18 @@ uk__native_entry:
 #define PDE_IOAPIC (PD3 + ((0xfec00000 - 0xc0000000) >> 21) * 8)
 #define PDE_LAPIC  (PD3 + ((0xfee00000 - 0xc0000000) >> 21) * 8)
 
+/* What is in them but for PD0, in either mode: base holds their address, tmp is lost. They are zero before. */
+	.macro foreign_tables base, tmp
+	lea	PDPT + 3(\base), \tmp
+	mov	\tmp, PML4(\base)
+	lea	PD0 + 3(\base), \tmp
+	mov	\tmp, PDPT(\base)
+	lea	PD3 + 3(\base), \tmp
+	mov	\tmp, PDPT + 24(\base)
+	movl	$0xfec00083, PDE_IOAPIC(\base)
+	movl	$0xfee00083, PDE_LAPIC(\base)
+	.endm
+
 	.section .text.uk__pvh, "ax", @progbits
 	.code32
 /* uk__pvh_entry is in mayfly.ld: MOV $uk__image_end, %esp, an absolute address that a PIE may not relocate; then it
@@ -48,14 +60,7 @@ uk__native_entry:
 	xor	%eax, %eax
 	mov	$(PD0 / 4), %ecx
 	rep stosl
-	lea	PDPT + 3(%esp), %eax
-	mov	%eax, PML4(%esp)
-	lea	PD0 + 3(%esp), %eax
-	mov	%eax, PDPT(%esp)
-	lea	PD3 + 3(%esp), %eax
-	mov	%eax, PDPT + 24(%esp)
-	movl	$0xfec00083, PDE_IOAPIC(%esp)
-	movl	$0xfee00083, PDE_LAPIC(%esp)
+	foreign_tables %esp, %eax
 	mov	$0x83, %eax		/* EDI is at PD0: 512 entries of 2 MiB */
 	xor	%edx, %edx
 1:	mov	%eax, (%edi)
@@ -117,14 +122,7 @@ uk__linux_entry:
 	mov	$(PD0 / 8), %ecx
 	rep stosq
 	lea	uk__image_end(%rip), %rdx
-	lea	PDPT + 3(%rdx), %rax
-	mov	%rax, PML4(%rdx)
-	lea	PD0 + 3(%rdx), %rax
-	mov	%rax, PDPT(%rdx)
-	lea	PD3 + 3(%rdx), %rax
-	mov	%rax, PDPT + 24(%rdx)
-	movl	$0xfec00083, PDE_IOAPIC(%rdx)
-	movl	$0xfee00083, PDE_LAPIC(%rdx)
+	foreign_tables %rdx, %rax
 	mov	$0x83, %eax		/* RDI is at PD0 */
 1:	mov	%rax, (%rdi)
 	add	$8, %rdi
