@@ -15,8 +15,8 @@ import time
 CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 
 
-def run_target(make, target):
-    """(passed, failed, skipped); the closing lines are taken out of what is shown."""
+def run_target(make, target, unstable):
+    """(passed, failed, skipped); the closing lines are taken out of what is shown, UNSTABLE ones are noted."""
     total, counted = [0, 0, 0], False
     proc = subprocess.Popen(
         make + [target],
@@ -34,6 +34,8 @@ def run_target(make, target):
             counted = True
         else:
             print(line, end="", flush=True)
+            if line.startswith("UNSTABLE "):
+                unstable.append(line)
     failed = proc.wait() != 0
     if not counted:
         return [0, 1, 0] if failed else [1, 0, 0]
@@ -44,16 +46,17 @@ def run_target(make, target):
 
 def main():
     make, targets = [sys.argv[1]], sys.argv[2:]
-    rows, total = [], [0, 0, 0]
+    rows, total, unstable = [], [0, 0, 0], []
     for target in targets:
         print(f"--- {target}", flush=True)
         start = time.monotonic()
-        counts = run_target(make, target)
+        counts = run_target(make, target, unstable)
         rows.append((target, counts, time.monotonic() - start))
         total = [a + b for a, b in zip(total, counts)]
     print("---")
     for target, (passed, failed, skipped), seconds in rows:
         print(f"{target:20} ok {passed:5}  FAIL {failed:3}  skip {skipped:3}  {seconds:6.1f} s")
+    print("".join(unstable), end="")
     print("{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] or not total[0] else 0
 

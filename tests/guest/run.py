@@ -32,6 +32,7 @@ def parse_args():
     p.add_argument("-j", dest="jobs", type=int, default=0, help="cases at one time (default: 2)")
     p.add_argument("--short", action="store_true", help="leave out the cases with short = no")
     p.add_argument("--jailed", action="store_true", help="run the monitor in a jail (monitor lanes, root)")
+    p.add_argument("--again", type=int, default=0, metavar="N", help="run up to N failed cases once more, alone: what then passes is told, and counted as passed")
     p.add_argument("--list", action="store_true", help="print the names and stop")
     p.add_argument("--running", action="store_true", help="hw: use the machine of hw-run.sh --start")
     p.add_argument("--logs", help="folder for logs (default BUILD/test-logs)")
@@ -64,6 +65,7 @@ def run_nested(args, names):
     logs = f"{ROOT}/build/hw/scratch/test-logs"
     inner = ["python3", "-B", "tests/guest/run.py", args.lane, "-O", args.build, "--here", "--logs", logs] + names
     inner += ["--jailed"] if args.jailed else []
+    inner += ["--again", str(args.again)] if args.again else []
     argv = ["tests/lanes/hw-run.sh", "-t", "3600"] + (["--exec"] if args.running else [])
     return subprocess.run(argv + [shlex.join(inner)], cwd=ROOT).returncode
 
@@ -150,10 +152,13 @@ class Reporter:
     def __init__(self, lane, logs):
         self.lane, self.logs, self.lock = lane, logs, threading.Lock()
         self.count = {"ok": 0, "FAIL": 0, "skip": 0}
+        self.failed = []
 
-    def tell(self, case, verdict, why, seconds):
+    def tell(self, case, verdict, why, seconds, number):
         with self.lock:
             self.count[verdict] += 1
+            if verdict == "FAIL":
+                self.failed.append((number, case))
             print(f"{verdict:4} {self.lane} {case.name} ({seconds:.1f} s){': ' if why else ''}{why}", flush=True)
             if verdict == "FAIL":
                 self.show_tail(case)
@@ -164,6 +169,10 @@ class Reporter:
             if os.path.exists(path):
                 for line in read(path).splitlines()[-12:]:
                     print(f"     | {line[:200]}", flush=True)
+
+    def passed_again(self, case):
+        print(f"UNSTABLE {self.lane} {case.name}: failed once, passed alone", flush=True)
+        self.count["FAIL"] -= 1
 
     def summary(self):
         print("{ok} passed, {FAIL} failed, {skip} skipped".format(**self.count), flush=True)
@@ -177,7 +186,8 @@ def run_all(args, cases, logs):
         number, case = numbered
         start = time.monotonic()
         verdict, why = run_case(case, args.lane, args.build, logs, number, args.jailed)
-        reporter.tell(case, verdict, why, time.monotonic() - start)
+        reporter.tell(case, verdict, why, time.monotonic() - start, number)
+        return verdict
 
     jobs = args.jobs or 2
     together = [nc for nc in enumerate(cases) if not nc[1].alone]
@@ -186,7 +196,19 @@ def run_all(args, cases, logs):
     for numbered in enumerate(cases):
         if numbered[1].alone:
             one(numbered)
+    if len(reporter.failed) <= args.again:
+        run_again(reporter, one)
     return reporter.summary()
+
+
+def run_again(reporter, one):
+    """What failed beside another case, once more and alone; what fails then has failed."""
+    failed, reporter.failed = reporter.failed, []
+    for number, case in failed:
+        if one((number, case)) == "ok":
+            reporter.passed_again(case)
+        else:
+            reporter.count["FAIL"] -= 1  # it is counted once
 
 
 def main():

@@ -174,7 +174,7 @@ def identities():
     check("on_restore ran once in each but the first", {s[2] for s in seen} == {"1"}, seen)
     mono = [int(s[3]) for s in seen]
     wall = [int(s[4]) for s in seen]
-    check("the monotonic clock is put back", max(mono) - min(mono) < wall[-1] - wall[0], (mono, wall))
+    check("the monotonic clock is put back", any(b < a for a, b in zip(mono, mono[1:])), (mono, wall))
     check("the wall clock goes on", wall == sorted(wall) and abs(wall[-1] / 1e9 - time.time()) < 60, wall)
 
 

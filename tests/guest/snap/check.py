@@ -316,11 +316,10 @@ class Live:
         """Until the guest has written n more requests to its disk."""
         first, end = None, time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            if os.path.exists(self.sock):
-                m = re.search(r"^mayfly_\w*write_reqs\S* (\d+)", self.call("GET", "/metrics", 200), re.M)
-                first = int(m.group(1)) if first is None else first
-                if int(m.group(1)) >= first + n:
-                    return
+            m = re.search(r"^mayfly_\w*write_reqs\S* (\d+)", self.call("GET", "/metrics", 200), re.M)
+            first = int(m.group(1)) if first is None else first
+            if int(m.group(1)) >= first + n:
+                return
             if self.proc.poll() is not None:
                 sys.exit(f"the VM ended with {self.proc.returncode} too early:\n{self.text()}")
             time.sleep(0.005)
@@ -334,6 +333,7 @@ class Live:
         self.proc.wait()
 
     def __enter__(self):
+        wait_for_socket(self.sock)
         return self
 
     def __exit__(self, *_):
@@ -499,9 +499,9 @@ def check_overlay(_=None):
         vm.state("Paused")
         vm.create(f"{STATE}.d", "Diff")
         vm.call("PUT", "/vm/fork", 200, copies=[{"id": f"c{i}", "console": f"{WORK}/c{i}.out"} for i in (1, 2)])
-        vm.state("Resumed")
-        for i in (1, 2):
+        for i in (1, 2):  # while their original waits: in a jail they end with it
             wait_for(f"{WORK}/c{i}.out", "PASS")
+        vm.state("Resumed")
         wait_for(vm.console, "PASS")
     # Back in time with an overlay in a file: memory and disk still agree.
     file = ["--block", f"path={disk},overlay={WORK}/m.ov"]
@@ -522,8 +522,10 @@ def check_overlay(_=None):
     with Live("r", "--kernel", raw, "--mem", "64M", *slow) as vm:
         vm.writes(300)
         vm.call("PUT", "/vm/fork", 200, copies=[{"id": f"r{i}", "console": f"{WORK}/r{i}.out"} for i in (1, 2)])
+        vm.state("Paused")
         for i in (1, 2):
             wait_for(f"{WORK}/r{i}.out", "PASS")
+        vm.state("Resumed")
         wait_for(vm.console, "PASS")
     for n, more in enumerate((".f", ".f", f".d,base={STATE}.f")):
         must(run(["--restore", f"path={STATE}{more}"]), "^PASS")
