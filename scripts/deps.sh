@@ -26,6 +26,7 @@ packages() {
 	build  python3                 turns docs/openapi.yaml into tables
 	build  python3-yaml            reads it
 	build  libsodium-dev           hashes and signatures of snapshots, likewise
+	build  libzstd-dev             packed snapshots (mayfly-snapshot)
 	build  libslirp-dev            rootless network
 	build  libglib2.0-dev          libslirp's own dependency, at link time
 	build  libseccomp-dev          compiles the seccomp filters at build time

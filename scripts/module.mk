@@ -5,7 +5,7 @@ RUN_ALL = $(HOST_PROGS:%=$(BIN)/%) $(O)/examples/httpd
 
 # Anything that compiles says at once what is missing, instead of failing somewhere inside.
 NEED_TOOLS := gcc ar ld xz patch dpkg-source
-NEED_HEADERS := jansson.h liburing.h seccomp.h slirp/libslirp.h linux/kvm.h ../share/include/llhttp/llhttp.h
+NEED_HEADERS := jansson.h liburing.h seccomp.h zstd.h slirp/libslirp.h linux/kvm.h ../share/include/llhttp/llhttp.h
 NO_BUILD_GOALS := deps help clean run check check-hw bench format lint uninstall
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
 MISSING_TOOLS := $(shell for t in $(NEED_TOOLS); do command -v $$t >/dev/null || echo $$t; done; \

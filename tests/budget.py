@@ -62,7 +62,7 @@ def sanitized(monitor):
 
 def count_sizes():
     build = os.environ.get("O", "build")
-    files = ["bin/mayfly-monitor", "bin/mayfly-usernet", "bin/mayfly-jailer"]
+    files = ["bin/mayfly-monitor", "bin/mayfly-usernet", "bin/mayfly-jailer", "bin/mayfly-snapshot"]
     files += ["examples/" + name for name in ("hello", "httpd", "kv", "udp-echo", "blk-bench")]
     counts = {}
     for name in files:

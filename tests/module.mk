@@ -17,7 +17,7 @@ $(HW_LANE): $(wildcard tests/lanes/*.c tests/lanes/hw-*)
 	$(call say,HWLANE,$@)
 	$(Q)tests/lanes/hw-build.sh
 
-HOST_HEADERS = $(wildcard $(addsuffix /*.h,lib monitor monitor/* jailer api tests/unit))
+HOST_HEADERS = $(wildcard $(addsuffix /*.h,lib monitor monitor/* monitor/*/* jailer api tests/unit))
 GUEST_HEADERS = $(wildcard $(addsuffix /*.h,$(addprefix unikernel-sdk/,core drivers fs net arch/x86_64 include)))
 # Folders that some guest source is given for third-party headers.
 GUEST_SRC_FLAGS = $(sort $(foreach s,$(GUEST_SRCS),$($(s)_GCFLAGS)))
@@ -59,5 +59,5 @@ CHECKS += check-sizes check-binaries
 check-sizes: all
 	$(Q)O=$(O) tests/budget.py sizes
 .PHONY: check-binaries
-check-binaries: $(BIN)/mayfly-monitor $(BIN)/mayfly-jailer $(BIN)/mayfly-usernet
+check-binaries: $(BIN)/mayfly-monitor $(BIN)/mayfly-jailer $(BIN)/mayfly-usernet $(BIN)/mayfly-snapshot
 	$(Q)tests/check-binaries.sh $^

@@ -129,7 +129,7 @@ static int keep_old(const char *state, const char *mem, const char *old, char *e
 	return 0;
 }
 
-static int commit(struct newfile *nm, struct newfile *ns, char *err, size_t errlen)
+int snap_files_commit(struct newfile *nm, struct newfile *ns, char *err, size_t errlen)
 {
 	char old[PATH_MAX];
 
@@ -161,7 +161,7 @@ int snap_files_write(const struct snap_source *src, const char *state, const cha
 	r = r ? r : newfile_open(&ns, state, err, errlen);
 	r = r ? r : write_mem(&nm, src, &head, &map, err, errlen);
 	r = r ? r : write_state(&ns, src, &head, &map, err, errlen);
-	r = r ? r : commit(&nm, &ns, err, errlen);
+	r = r ? r : snap_files_commit(&nm, &ns, err, errlen);
 	if (!r) {
 		memcpy(ret->id, head.id, SNAP_ID);
 		ret->stored = map.stored;

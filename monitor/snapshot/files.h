@@ -38,6 +38,10 @@ struct snap_written {
 int snap_files_write(const struct snap_source *src, const char *state, const char *mem,
 		     struct snap_written *ret, char *err, size_t errlen);
 
+struct newfile;
+/* The last step of it: mem and state, both synced, take their places. */
+int snap_files_commit(struct newfile *mem, struct newfile *state, char *err, size_t errlen);
+
 /* A snapshot that was opened and judged. */
 struct snapshot {
 	void *buf; /* the state file */
@@ -55,6 +59,9 @@ struct snapshot {
  */
 int snap_files_open(struct snapshot **ret, const struct restore_config *rc, char *err,
 		    size_t errlen);
+/* The same of one layer: a diff without the snapshot below. rc->base is not looked at. */
+int snap_files_open_layer(struct snapshot **ret, const struct restore_config *rc, char *err,
+			  size_t errlen);
 void snap_files_close(struct snapshot *s); /* accepts NULL */
 
 /* The state, for whoever takes it over: once. */

@@ -3,35 +3,65 @@
  * files_read.c: see files.h: opening and restoring.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/errbuf.h"
+#include "lib/fullio.h"
 #include "monitor/snapshot/files.h"
 #include "monitor/snapshot/memfile.h"
+
+/* Beside the state file, and where a writer died before it could give the signature that name,
+ * under the name that it had until then. Whatever proves the state is the right one. */
+static int verify_beside(const struct snapshot *s, const char *path, const char *key, char *err,
+			 size_t errlen)
+{
+	char sig[PATH_MAX], new[PATH_MAX], ignored[8];
+
+	if ((size_t)snprintf(new, sizeof new, "%s.sig.new", path) >= sizeof new) {
+		snprintf(err, errlen, "%s: %s", path, strerror(ENAMETOOLONG));
+		return -ENAMETOOLONG;
+	}
+	snprintf(sig, sizeof sig, "%.*s", (int)(strlen(new) - strlen(".new")), new);
+	int r = snap_verify(s->buf, s->len, key, sig, err, errlen);
+
+	return r && snap_verify(s->buf, s->len, key, new, ignored, sizeof ignored) ? r : 0;
+}
+
+static bool is_packed(const char *path)
+{
+	char magic[sizeof SNAP_PACK_MAGIC - 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool yes = fd >= 0 && !full_read(fd, magic, sizeof magic, 0) &&
+		   !memcmp(magic, SNAP_PACK_MAGIC, sizeof magic);
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
 
 static int read_state(struct snapshot *s, const struct restore_config *rc, const char *path,
 		      const char *sig, char *err, size_t errlen)
 {
-	char why[300], sig_path[PATH_MAX];
+	char why[300];
 	int r = snap_read(path, SNAP_STATE_MAX, &s->buf, &s->len, err, errlen);
 
-	if (r)
-		return r;
-	if (rc->key) {
-		if (!sig && (size_t)snprintf(sig_path, sizeof sig_path, "%s.sig", path) >=
-				    sizeof sig_path) {
-			snprintf(err, errlen, "%s: %s", path, strerror(ENAMETOOLONG));
-			return -ENAMETOOLONG;
-		}
-		r = snap_verify(s->buf, s->len, rc->key, sig ? sig : sig_path, err, errlen);
+	if (!r && rc->key)
+		r = sig ? snap_verify(s->buf, s->len, rc->key, sig, err, errlen)
+			: verify_beside(s, path, rc->key, err, errlen);
+	if (!r) {
+		r = snap_decode(s->buf, s->len, &s->v, why, sizeof why);
 		if (r)
-			return r;
+			snprintf(err, errlen, "%s: %s", path, why);
 	}
-	r = snap_decode(s->buf, s->len, &s->v, why, sizeof why);
-	if (r)
-		snprintf(err, errlen, "%s: %s", path, why);
+	if (r && is_packed(path))
+		r = err_put(err, errlen, -EINVAL,
+			    "%s: is a packed snapshot; unpack it first: mayfly-snapshot unpack %s "
+			    "STATE",
+			    path, path);
 	return r;
 }
 
@@ -90,11 +120,17 @@ static int open_base(struct snapshot *s, const struct restore_config *rc, char *
 	return 0;
 }
 
+int snap_files_open_layer(struct snapshot **ret, const struct restore_config *rc, char *err,
+			  size_t errlen)
+{
+	return open_one(ret, rc, rc->path, rc->mem, rc->sig, err, errlen);
+}
+
 int snap_files_open(struct snapshot **ret, const struct restore_config *rc, char *err,
 		    size_t errlen)
 {
 	struct snapshot *s = NULL;
-	int r = open_one(&s, rc, rc->path, rc->mem, rc->sig, err, errlen);
+	int r = snap_files_open_layer(&s, rc, err, errlen);
 
 	if (!r && s->v.head->flags & SNAP_DIFF)
 		r = open_base(s, rc, err, errlen);

@@ -18,6 +18,7 @@
 
 #define SNAP_MAGIC	 "MAYFLYSS"
 #define SNAP_FOOT_MAGIC	 "MAYFLYMM"
+#define SNAP_PACK_MAGIC	 "MAYFLYPK" /* of a packed snapshot: tool/packed.h */
 #define SNAP_VERSION	 2u
 #define SNAP_PAGE	 4096u
 #define SNAP_CHUNK	 65536u /* what one leaf of the hash tree covers */

@@ -75,6 +75,14 @@ static int write_chunk(int fd, const uint8_t *chunk, uint64_t at, uint16_t conte
 	return 0;
 }
 
+int memfile_put_chunk(int fd, const uint8_t *chunk, uint64_t size, uint64_t at)
+{
+	uint16_t in, content;
+
+	look(chunk, size / SNAP_PAGE, NULL, &in, &content);
+	return write_chunk(fd, chunk, at, content);
+}
+
 int memfile_write(int fd, const uint8_t *base, uint64_t size, const uint64_t *only,
 		  struct memfile_map *ret)
 {

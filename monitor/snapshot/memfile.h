@@ -29,6 +29,8 @@ struct memfile_map {
 int memfile_write(int fd, const uint8_t *base, uint64_t size, const uint64_t *only,
 		  struct memfile_map *ret);
 void memfile_map_free(struct memfile_map *m);
+/* One chunk of size bytes to at; pages of zeroes stay holes. 0 or -errno. */
+int memfile_put_chunk(int fd, const uint8_t *chunk, uint64_t size, uint64_t at);
 /* Foot, size; disks: bytes between memory and foot. 0 or -errno. */
 int memfile_finish(int fd, const struct snap_head *head, uint64_t disks);
 /* The id in the foot of an open memory file; false when it is none. */

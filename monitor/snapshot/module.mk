@@ -36,8 +36,8 @@ test_snap_parts_SRCS = tests/unit/test_snap_parts.c monitor/snapshot/cpu.c monit
 test_snap_parts_LIBS = -lsodium
 
 UNIT_TESTS += test_snap_crash
-test_snap_crash_SRCS = tests/unit/test_snap_crash.c tests/unit/snap.c $(SNAP_FILE_SRCS)
-test_snap_crash_LIBS = -lsodium
+test_snap_crash_SRCS = tests/unit/test_snap_crash.c tests/unit/snap.c $(SNAP_TOOL_SRCS)
+test_snap_crash_LIBS = -lzstd -lsodium -ljansson
 
 FUZZERS += fuzz_snap
 fuzz_snap_SRCS = tests/fuzz/fuzz_snap.c monitor/snapshot/newfile.c monitor/snapshot/wset_file.c monitor/snapshot/state_check.c monitor/snapshot/store.c

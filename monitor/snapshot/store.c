@@ -276,20 +276,36 @@ static int read_key(const char *path, uint8_t ret_key[32], char *err, size_t err
 	return r;
 }
 
+static int no_signature(const char *where, const char *key, char *err, size_t errlen)
+{
+	return err_put(err, errlen, -EINVAL,
+		       "%s: is not the signature of this snapshot by the key in %s", where, key);
+}
+
+int snap_verify_bytes(const void *buf, size_t len, const char *key, const uint8_t sig[SNAP_SIG],
+		      const char *where, char *err, size_t errlen)
+{
+	uint8_t pub[32];
+	int r = read_key(key, pub, err, errlen);
+
+	if (r)
+		return r;
+	return crypto_sign_ed25519_verify_detached(sig, buf, len, pub)
+		       ? no_signature(where, key, err, errlen)
+		       : 0;
+}
+
 int snap_verify(const void *buf, size_t len, const char *key, const char *sig, char *err,
 		size_t errlen)
 {
-	uint8_t pub[32];
 	void *s;
 	size_t slen;
-	int r = read_key(key, pub, err, errlen);
+	int r = snap_read(sig, 4096, &s, &slen, err, errlen);
 
-	r = r ? r : snap_read(sig, 4096, &s, &slen, err, errlen);
 	if (r)
 		return r;
-	if (slen != SNAP_SIG || crypto_sign_ed25519_verify_detached(s, buf, len, pub))
-		r = err_put(err, errlen, -EINVAL,
-			    "%s: is not the signature of this snapshot by the key in %s", sig, key);
+	r = slen == SNAP_SIG ? snap_verify_bytes(buf, len, key, s, sig, err, errlen)
+			     : no_signature(sig, key, err, errlen);
 	free(s);
 	return r;
 }

@@ -78,6 +78,9 @@ int snap_read(const char *path, size_t max, void **ret_buf, size_t *ret_len, cha
  */
 int snap_verify(const void *buf, size_t len, const char *key, const char *sig, char *err,
 		size_t errlen);
+/* The same of a signature in memory; where says where it came from. */
+int snap_verify_bytes(const void *buf, size_t len, const char *key, const uint8_t sig[SNAP_SIG],
+		      const char *where, char *err, size_t errlen);
 
 /* More than the largest guest's state file. */
 #define SNAP_STATE_MAX (UINT64_C(4) << 20)

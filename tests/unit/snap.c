@@ -6,6 +6,8 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <sodium/crypto_sign_ed25519.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@ void snap_dir_make(struct snap_dir *d)
 	snprintf(d->state, sizeof d->state, "%s/vm", d->dir);
 	snprintf(d->mem, sizeof d->mem, "%s/vm.mem", d->dir);
 	snprintf(d->sig, sizeof d->sig, "%s/vm.sig", d->dir);
+	snprintf(d->packed, sizeof d->packed, "%s/packed", d->dir);
 }
 
 void snap_dir_remove(struct snap_dir *d)
@@ -105,6 +108,37 @@ int snap_save_as(const struct snap_dir *d, const uint8_t *mem, const struct vm_s
 	struct snap_written w;
 
 	return snap_files_write(&src, d->state, d->mem, &w, err, errlen);
+}
+
+static void put_file(const char *path, const void *data, size_t len)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+
+	cr_assert_eq(write(fd, data, len), (ssize_t)len);
+	close(fd);
+}
+
+void snap_signer_make(struct snap_signer *s, const struct snap_dir *d)
+{
+	uint8_t pk[32];
+
+	crypto_sign_ed25519_keypair(pk, s->sk);
+	snprintf(s->key, sizeof s->key, "%s/key", d->dir);
+	put_file(s->key, pk, sizeof pk);
+}
+
+void snap_sign(const struct snap_signer *s, const struct snap_dir *d)
+{
+	uint8_t sig[SNAP_SIG];
+	char err[300];
+	size_t len;
+	void *buf;
+
+	cr_assert_eq(snap_read(d->state, SNAP_STATE_MAX, &buf, &len, err, sizeof err), 0, "%s",
+		     err);
+	crypto_sign_ed25519_detached(sig, NULL, buf, len, s->sk);
+	free(buf);
+	put_file(d->sig, sig, sizeof sig);
 }
 
 int snap_restore(const struct restore_config *rc, uint8_t *mem, char *err, size_t errlen)

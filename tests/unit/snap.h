@@ -15,7 +15,7 @@
 
 /* Paths in a fresh folder below build/, which is on a real disk. */
 struct snap_dir {
-	char dir[64], state[96], mem[96], sig[96];
+	char dir[64], state[96], mem[96], sig[96], packed[96];
 };
 
 void snap_dir_make(struct snap_dir *d);
@@ -34,6 +34,17 @@ int snap_save(const struct snap_dir *d, const uint8_t *mem, const uint64_t *only
 /* The same with another state and configuration (JSON), all of mem. */
 int snap_save_as(const struct snap_dir *d, const uint8_t *mem, const struct vm_state *st,
 		 const char *config, char *err, size_t errlen);
+
+/* An Ed25519 key pair; the public half is in the file key. */
+struct snap_signer {
+	uint8_t sk[64];
+	char key[96];
+};
+
+void snap_signer_make(struct snap_signer *s, const struct snap_dir *d);
+/* The signature of the state file, beside it. */
+void snap_sign(const struct snap_signer *s, const struct snap_dir *d);
+
 /* Open and read it back into mem. 0 or -errno. */
 int snap_restore(const struct restore_config *rc, uint8_t *mem, char *err, size_t errlen);
 

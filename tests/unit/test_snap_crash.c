@@ -14,20 +14,39 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/snapshot/tool/command.h"
 #include "tests/unit/snap.h"
 
-static struct snap_dir d;
+static struct snap_dir d, other;
 static uint8_t *mem;
+static const char *key;
+static struct snap_signer signer;
 static char err[512];
 
-static void setup(void)
+static int save(unsigned seed)
 {
 	struct snap_written w;
 
+	snap_pattern(mem, seed);
+	return snap_save(&d, mem, NULL, NULL, &w, err, sizeof err);
+}
+
+/* What is unpacked was packed by the parent. */
+static int unpack(unsigned seed)
+{
+	const struct command c = {.arg = {other.packed, d.state}, .key = key};
+
+	(void)seed;
+	return command_unpack(&c, err, sizeof err);
+}
+
+static int (*writer)(unsigned seed) = save;
+
+static void setup(void)
+{
 	snap_dir_make(&d);
 	mem = snap_memory();
-	snap_pattern(mem, 0);
-	cr_assert_eq(snap_save(&d, mem, NULL, NULL, &w, err, sizeof err), 0, "%s", err);
+	cr_assert_eq(save(0), 0, "%s", err);
 }
 
 static void teardown(void)
@@ -43,13 +62,10 @@ static pid_t start_writer(unsigned seed)
 
 	cr_assert_geq(pid, 0);
 	if (pid == 0) {
-		struct snap_written w;
-
-		snap_pattern(mem, seed);
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 			_exit(9);
 		raise(SIGSTOP);
-		_exit(snap_save(&d, mem, NULL, NULL, &w, err, sizeof err) ? 1 : 0);
+		_exit(writer(seed) ? 1 : 0);
 	}
 	int status;
 
@@ -89,7 +105,8 @@ static bool is_pattern(const uint8_t *got, unsigned seed)
 /* The snapshot there is old or new; which. */
 static unsigned judge(unsigned old, unsigned new, unsigned call)
 {
-	const struct restore_config rc = {.path = d.state, .verify = VERIFY_FULL};
+	const struct restore_config rc = {
+		.path = d.state, .key = key, .verify = key ? VERIFY_COPY : VERIFY_FULL};
 	uint8_t *got = snap_memory();
 	int r = snap_restore(&rc, got, err, sizeof err);
 	unsigned ret = old;
@@ -173,4 +190,50 @@ Test(snap_crash, each_system_call_fails)
 		here = now;
 	}
 	cr_assert_geq(failures, 20, "only %u", failures);
+}
+
+/* A signed snapshot with pattern seed, packed. */
+static void pack_signed(unsigned seed)
+{
+	const struct command c = {.arg = {other.state, other.packed}, .level = 1};
+	struct snap_written w;
+
+	snap_pattern(mem, seed);
+	cr_assert_eq(snap_save(&other, mem, NULL, NULL, &w, err, sizeof err), 0, "%s", err);
+	snap_sign(&signer, &other);
+	cr_assert_eq(command_pack(&c, err, sizeof err), 0, "%s", err);
+}
+
+/* The one that is there is signed too, and is asked for its signature each time. */
+Test(snap_crash, unpacking_killed_before_each_system_call)
+{
+	unsigned here = 0, kills = 0, news = 0;
+	int status;
+
+	snap_dir_make(&other);
+	snap_signer_make(&signer, &d);
+	snap_sign(&signer, &d);
+	key = signer.key;
+	writer = unpack;
+	for (unsigned n = 1;; n++) {
+		pack_signed(n);
+		pid_t pid = start_writer(n);
+		bool alive = to_call(pid, n, &status);
+
+		if (alive) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			kills++;
+		}
+		unsigned now = judge(here, n, n);
+
+		news += now == n;
+		here = now;
+		if (!alive)
+			break;
+	}
+	snap_dir_remove(&other);
+	cr_assert_geq(kills, 60, "only %u", kills);
+	cr_assert_geq(news, 2, "the new one was never whole before the end");
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }

@@ -6,7 +6,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium/crypto_sign_ed25519.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -240,24 +239,12 @@ Test(snap_files, a_diff_has_what_changed)
 
 Test(snap_files, signature)
 {
-	uint8_t pk[32], sk[64], sig[64];
-	char key[96];
-	size_t len;
-	void *buf;
+	struct snap_signer signer;
 
-	snprintf(key, sizeof key, "%s/key", d.dir);
-	crypto_sign_ed25519_keypair(pk, sk);
-	cr_assert_eq(snap_read(d.state, 1 << 20, &buf, &len, err, sizeof err), 0, "%s", err);
-	crypto_sign_ed25519_detached(sig, NULL, buf, len, sk);
-	free(buf);
-	int fd = open(key, O_CREAT | O_WRONLY, 0600);
-	cr_assert_eq(write(fd, pk, 32), 32);
-	close(fd);
-	rc.key = key;
+	snap_signer_make(&signer, &d);
+	rc.key = signer.key;
 	refused("No such file"); /* no signature, but one is wanted */
-	fd = open(d.sig, O_CREAT | O_WRONLY, 0600);
-	cr_assert_eq(write(fd, sig, 64), 64);
-	close(fd);
+	snap_sign(&signer, &d);
 	rc.verify = VERIFY_COPY;
 	cr_assert_eq(snap_restore(&rc, back, err, sizeof err), 0, "%s", err);
 	poke(d.sig, 3, 1);

@@ -23,6 +23,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/overlay")
 import merge  # noqa: E402
 
+TOOL = os.path.join(os.environ.get("O", "build"), "bin", "mayfly-snapshot")
 MONITOR = os.environ.get("MONITOR", os.path.join(os.environ.get("O", "build"), "bin", "mayfly-monitor"))
 IMAGE = os.environ.get("IMAGE", "build/guests/snap")
 OWNER = int(os.environ.get("MONITOR_UID", os.geteuid()))
@@ -243,6 +244,40 @@ def check_signed(_=None):
         must(run([restore[0], f"{restore[1]},verify=lazy"], status=2), "was altered")
 
 
+def tool(*args, status=0):
+    r = subprocess.run([TOOL, *args], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if r.returncode != status:
+        sys.exit(f"mayfly-snapshot {args}: status {r.returncode}, not {status}\n{r.stdout}{r.stderr}")
+    return r.stdout + r.stderr
+
+
+def check_pack(_=None):
+    """Packed, unpacked elsewhere, restored: the guest finds its memory as it was. Packed it is told from damaged."""
+    run(["--kernel", IMAGE, "--mem", "16M", "--snapshot", f"path={STATE}", "--cmdline", "-- who"])
+    packed, there = f"{WORK}/packed", f"{WORK}/there"
+    info = json.loads(tool("info", STATE, "--json"))
+    must(tool("pack", STATE, packed), "KiB, of")
+    if json.loads(tool("info", packed, "--json"))["id"] != info["id"] or not info["at_freeze_point"]:
+        sys.exit(f"another snapshot was packed: {info}")
+    give(packed)
+    must(run(["--restore", f"path={packed}"], status=2), "is a packed snapshot; unpack it first: mayfly-snapshot unpack")
+    os.unlink(STATE)
+    os.unlink(f"{STATE}.mem")
+    tool("unpack", packed, there)
+    tool("verify", there)
+    for name in (there, f"{there}.mem"):
+        give(name)
+    must(run(["--restore", f"path={there},prefetch=off"]), "^why 2$")
+    with open(packed, "rb") as f:
+        data = f.read()
+    with open(packed, "wb") as f:
+        f.write(data[:-1])
+    must(tool("verify", packed, status=1), "is truncated")
+    must(tool("unpack", packed, f"{WORK}/none", status=1), "is truncated")
+    if os.path.exists(f"{WORK}/none"):
+        sys.exit("half a snapshot was unpacked")
+
+
 def check_wset(_=None):
     """The first restored VM writes down what it touched; the next has it before it runs."""
     run(["--kernel", IMAGE, "--mem", "64M", "--snapshot", f"path={STATE}", "--cmdline", "-- who"])
@@ -388,7 +423,11 @@ def check_live(_=None):
         at_copy = snapshot_by_copy(vm)
         if os.stat(f"{STATE}.diff.mem").st_blocks > os.stat(f"{STATE}.mem").st_blocks:
             sys.exit("the diff is larger than the full snapshot")
-    for name, start, more in (("b", at_full, ""), ("d", at_diff, f".diff,base={STATE}"), ("e", at_copy, ".copy")):
+    tool("merge", f"{STATE}.diff", STATE, f"{STATE}.one")
+    for name in (f"{STATE}.one", f"{STATE}.one.mem"):
+        give(name)
+    kinds = ("b", at_full, ""), ("d", at_diff, f".diff,base={STATE}"), ("e", at_copy, ".copy"), ("f", at_diff, ".one")
+    for name, start, more in kinds:
         with Live(name, "--restore", f"path={STATE}{more}") as vm:
             tick = vm.ticks(3)[0]
             if "went back" in vm.text() or not start[0] < tick[0] < start[0] + 50:
