@@ -183,7 +183,6 @@ static void close_all(struct jail *jail)
 	close_fd(&jail->netns_fd);
 	close_fd(&jail->null_fd);
 	close_fd(&jail->alive_fd);
-	close_fd(&jail->v2_fd);
 	for (unsigned i = 0; i < PLAN_GROUPS; i++)
 		close_fd(&jail->enter_fds[i]);
 }
@@ -223,7 +222,7 @@ int apply(struct jail *jail, const struct jail_plan *plan, struct errtext *err)
 			      .pidfd = -1,
 			      .started = now_ns()};
 	for (unsigned i = 0; i < PLAN_GROUPS; i++)
-		jail->enter_fds[i] = -1;
+		jail->enter_fds[i] = jail->group_fds[i] = -1;
 	int r = run_steps(jail, 0, NHOST);
 	if (r < 0)
 		return give_up(jail, r, err);

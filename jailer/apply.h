@@ -24,7 +24,8 @@ struct jail {
 	int netns_fd;
 	int null_fd;		    /* with daemonize */
 	int enter_fds[PLAN_GROUPS]; /* file of each group to write "0" to */
-	int v2_fd;		    /* group to be born in */
+	int group_fds[PLAN_GROUPS]; /* directory of each, locked while the jail lives */
+	int v2_fd;		    /* the one of them to be born in */
 	int alive_fd;		    /* pidfd of the jailer itself */
 	sigset_t mask;		    /* as the jailer was started with */
 	unsigned ngroups;	    /* made so far */

@@ -9,13 +9,18 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "jailer/path.h"
 #include "jailer/sys.h"
+
+/* What tells a group of ours from anybody else's. */
+#define MARK "user.mayfly-jailer"
 
 static ssize_t read_at(int dir, const char *name, char *buf, size_t len)
 {
@@ -82,16 +87,23 @@ static int inherit_cpuset(int parent, int child)
 	return 0;
 }
 
-/* One level down, made where it is not there; fresh: it must not be. Closes dir. */
-static int descend(int dir, const char *name, const struct plan_group *g, bool fresh)
+/* A directory of groups, made where it is not there. */
+static int take_shared(int dir, const char *name)
+{
+	if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	return path_open(dir, name, O_RDONLY | O_DIRECTORY);
+}
+
+/* One level down. Closes dir. */
+static int descend(int dir, const char *name, const struct plan_group *g,
+		   int (*take)(int dir, const char *name))
 {
 	int r = g->mount->v2 ? enable(dir, g->enable) : 0;
 	int fd = -1;
 
-	if (r == 0 && mkdirat(dir, name, 0755) < 0 && (fresh || errno != EEXIST))
-		r = -errno;
 	if (r == 0) {
-		fd = path_open(dir, name, O_RDONLY | O_DIRECTORY);
+		fd = take(dir, name);
 		r = fd < 0 ? fd : 0;
 	}
 	if (r == 0 && !g->mount->v2 && strstr(g->mount->controllers, " cpuset "))
@@ -111,7 +123,7 @@ static int open_parent(const struct jail_plan *p, const struct plan_group *g)
 		size_t n = strcspn(at, "/");
 
 		snprintf(name, sizeof name, "%.*s", (int)n, at);
-		dir = descend(dir, name, g, false);
+		dir = descend(dir, name, g, take_shared);
 		at += n;
 	}
 	return dir;
@@ -128,62 +140,8 @@ static int open_entrance(struct jail *jail, int i, int dir)
 	}
 	/* "tasks": one thread moves without the lock that "cgroup.procs" takes. */
 	int fd = path_open(dir, g->mount->v2 ? "cgroup.procs" : "tasks", O_WRONLY);
-	close(dir);
 	jail->enter_fds[i] = fd < 0 ? -1 : fd;
 	return fd < 0 ? fd : 0;
-}
-
-static int make_one(struct jail *jail, unsigned i)
-{
-	const struct jail_plan *p = jail->plan;
-	const struct plan_group *g = &p->groups[i];
-	char path[512];
-
-	int r = cgroup_path(p, i, path, sizeof path);
-	if (r < 0)
-		return r;
-	int dir = open_parent(p, g);
-	if (dir >= 0)
-		dir = descend(dir, p->opts->id, g, true);
-	if (dir < 0)
-		return jail_blame(jail, dir, path);
-	jail->ngroups = i + 1;
-	for (unsigned k = 0; k < p->nlines; k++) {
-		if (!(g->lines & UINT64_C(1) << k))
-			continue;
-		r = write_at(dir, p->lines[k].file, p->lines[k].value);
-		if (r < 0) {
-			close(dir);
-			return jail_blame(jail, r, p->lines[k].file);
-		}
-	}
-	r = open_entrance(jail, (int)i, dir);
-	return r < 0 ? jail_blame(jail, r, path) : 0;
-}
-
-int cgroup_make(struct jail *jail)
-{
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < jail->plan->ngroups; i++)
-		r = make_one(jail, i);
-	return r;
-}
-
-int cgroup_enter(struct jail *jail)
-{
-	for (unsigned i = 0; i < jail->plan->ngroups; i++)
-		if (jail->enter_fds[i] >= 0 && write(jail->enter_fds[i], "0", 1) < 0)
-			return jail_blame(jail, -errno, jail->plan->groups[i].mount->dir);
-	return 0;
-}
-
-int cgroup_path(const struct jail_plan *plan, unsigned i, char *buf, size_t len)
-{
-	int n = snprintf(buf, len, "%s/%s/%s", plan->groups[i].mount->dir, plan->parent,
-			 plan->opts->id);
-
-	return n < 0 || (size_t)n >= len ? -ENAMETOOLONG : 0;
 }
 
 /* Whether the number stands in the group's list on a line of its own. */
@@ -221,28 +179,157 @@ static void end_all(int dir)
 	}
 }
 
-int cgroup_remove(const char *path)
+static int empty_and_remove(int dir, int parent, const char *name)
 {
 	struct timespec pause = {.tv_nsec = 500000};
-	struct statfs fs;
-	int r;
 
-	int dir = path_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-	if (dir < 0)
-		return dir == -ENOENT ? 0 : dir;
-	r = fstatfs(dir, &fs) < 0						  ? -errno
-	    : fs.f_type != CGROUP_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC ? -ENOTDIR
-										  : 0;
-	for (int tries = 0; r == 0 && rmdir(path) < 0 && errno != ENOENT; tries++) {
-		if (errno != EBUSY || tries == 100) {
-			r = -errno;
-			break;
-		}
+	for (int tries = 0; unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT; tries++) {
+		if (errno != EBUSY || tries == 100)
+			return errno == EBUSY ? -ENOTEMPTY : -errno;
 		end_all(dir);
 		nanosleep(&pause, NULL);
 		if (pause.tv_nsec < 20000000)
 			pause.tv_nsec *= 2;
 	}
-	close(dir);
+	return 0;
+}
+
+/* Whether the group is locked now and still there. -EBUSY: of a jail that lives; -EAGAIN: gone. */
+static int lock_left(int parent, const char *name, int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return path_is_there(parent, name, fd) ? 0 : -EAGAIN;
+}
+
+/* A group there already: -EAGAIN when it was a dead jail's and is gone now. */
+static int displace(int dir, const char *id)
+{
+	int fd = path_open(dir, id, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0)
+		return fd == -ENOENT ? -EAGAIN : fd;
+	int r = lock_left(dir, id, fd);
+	if (r == 0)
+		r = fgetxattr(fd, MARK, NULL, 0) < 0 ? -EEXIST : empty_and_remove(fd, dir, id);
+	close(fd);
+	return r == 0 ? -EAGAIN : r;
+}
+
+/* A new group. -EAGAIN: removed before it was locked, by a cleanup after a dead jail of its name.
+ */
+static int make_own(int dir, const char *id)
+{
+	int fd = path_open(dir, id, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0)
+		return fd == -ENOENT ? -EAGAIN : fd;
+	/* Whoever else has it locked lets go at once: it lacks the mark. */
+	int r = flock(fd, LOCK_EX) < 0 ? -errno : path_is_there(dir, id, fd) ? 0 : -EAGAIN;
+	/* A kernel without such marks: only what a record names is cleaned up after. */
+	if (r == 0 && fsetxattr(fd, MARK, "1", 1, 0) < 0 && errno != EOPNOTSUPP)
+		r = -errno;
+	if (r < 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}
+
+/* The group of this jail alone, locked. -EBUSY: of a jail that lives; -EEXIST: nobody knows whose.
+ */
+static int take_own(int dir, const char *id)
+{
+	int r;
+
+	do
+		r = mkdirat(dir, id, 0711) == 0 ? make_own(dir, id)
+		    : errno == EEXIST		? displace(dir, id)
+						: -errno;
+	while (r == -EAGAIN);
+	return r;
+}
+
+static int blame_taken(struct jail *jail, int r, const char *path)
+{
+	char what[320];
+
+	if (r != -EBUSY && r != -EEXIST)
+		return jail_blame(jail, r, path);
+	snprintf(what, sizeof what, "%.200s %s", path,
+		 r == -EBUSY
+			 ? "is a jail's that lives; choose another --id or --parent-cgroup"
+			 : "was made by no jailer, or just now; remove it or choose another --id");
+	return jail_blame(jail, r, what);
+}
+
+static int make_one(struct jail *jail, unsigned i)
+{
+	const struct jail_plan *p = jail->plan;
+	const struct plan_group *g = &p->groups[i];
+	char path[512];
+
+	int r = cgroup_path(p, i, path, sizeof path);
+	if (r < 0)
+		return r;
+	int dir = open_parent(p, g);
+	if (dir >= 0)
+		dir = descend(dir, p->opts->id, g, take_own);
+	if (dir < 0)
+		return blame_taken(jail, dir, path);
+	jail->group_fds[i] = dir;
+	jail->ngroups = i + 1;
+	for (unsigned k = 0; k < p->nlines; k++) {
+		if (!(g->lines & UINT64_C(1) << k))
+			continue;
+		r = write_at(dir, p->lines[k].file, p->lines[k].value);
+		if (r < 0)
+			return jail_blame(jail, r, p->lines[k].file);
+	}
+	r = open_entrance(jail, (int)i, dir);
+	return r < 0 ? jail_blame(jail, r, path) : 0;
+}
+
+int cgroup_make(struct jail *jail)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < jail->plan->ngroups; i++)
+		r = make_one(jail, i);
+	return r;
+}
+
+int cgroup_enter(struct jail *jail)
+{
+	for (unsigned i = 0; i < jail->plan->ngroups; i++)
+		if (jail->enter_fds[i] >= 0 && write(jail->enter_fds[i], "0", 1) < 0)
+			return jail_blame(jail, -errno, jail->plan->groups[i].mount->dir);
+	return 0;
+}
+
+int cgroup_path(const struct jail_plan *plan, unsigned i, char *buf, size_t len)
+{
+	int n = snprintf(buf, len, "%s/%s/%s", plan->groups[i].mount->dir, plan->parent,
+			 plan->opts->id);
+
+	return n < 0 || (size_t)n >= len ? -ENAMETOOLONG : 0;
+}
+
+int cgroup_remove(const char *path, int held)
+{
+	struct statfs fs;
+
+	int dir = held >= 0 ? held : path_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	int r = fstatfs(dir, &fs) < 0						      ? -errno
+		: fs.f_type != CGROUP_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC ? -ENOTDIR
+										      : 0;
+	if (r == 0 && held < 0)
+		r = lock_left(AT_FDCWD, path, dir);
+	if (r == 0)
+		r = empty_and_remove(dir, AT_FDCWD, path);
+	else if (r == -EBUSY || r == -EAGAIN)
+		r = 0;
+	if (dir != held)
+		close(dir);
 	return r;
 }

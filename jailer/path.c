@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -97,6 +96,14 @@ static int open_component(int dir, const char *name, uid_t owner, mode_t mode, b
 int path_open_subdir(int dir, const char *name, uid_t owner, mode_t mode)
 {
 	return open_component(dir, name, owner, mode, true);
+}
+
+bool path_is_there(int dir, const char *name, int fd)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstatat(dir, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 int path_open_own_dir(const char *path, uid_t owner, mode_t mode, size_t *ret_bad)

@@ -7,6 +7,7 @@
 #ifndef JAILER_PATH_H
 #define JAILER_PATH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,5 +29,7 @@ int path_open_own_dir(const char *path, uid_t owner, mode_t mode, size_t *ret_ba
 /* Open the component name below dir, a directory of owner that nobody else can write; made if mode
  * != 0. */
 int path_open_subdir(int dir, const char *name, uid_t owner, mode_t mode);
+/* Whether the name in dir still leads to what fd is: it may have been removed meanwhile. */
+bool path_is_there(int dir, const char *name, int fd);
 
 #endif

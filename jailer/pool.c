@@ -20,6 +20,7 @@
 
 #include "jailer/path.h"
 #include "jailer/plan.h"
+#include "jailer/record.h"
 #include "jailer/sys.h"
 #include "lib/log.h"
 
@@ -43,7 +44,7 @@ struct pool {
 	const struct jail_opts *opts;
 	int (*start)(const struct jail_opts *opts);
 	struct slot slot[POOL_SLOTS];
-	int listen_fd, signal_fd, dir_fd;
+	int listen_fd, signal_fd, dir_fd, record_fd;
 	int client[CLIENTS];	    /* that have not said anything yet; -1: none */
 	char name[JAIL_ID_MAX + 8]; /* of the socket, in dir_fd */
 	sigset_t mask;
@@ -387,29 +388,38 @@ static int open_dir(const struct jail_opts *o, uid_t euid)
 }
 
 /* Bound by a name in a directory that only we can write, reached through its descriptor, so that no
- * path is too long. */
-static int open_socket(struct pool *pool, uid_t euid)
+ * path is too long; it gets its own name when somebody listens. */
+static int listen_at(const struct pool *pool, const char *name)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	char early[sizeof pool->name + 1];
 
-	pool->dir_fd = open_dir(pool->opts, euid);
-	if (pool->dir_fd < 0)
-		return pool->dir_fd;
-	snprintf(pool->name, sizeof pool->name, "%s.sock", pool->opts->id);
-	snprintf(sa.sun_path, sizeof sa.sun_path, "/proc/self/fd/%d/%s", pool->dir_fd, pool->name);
-	pool->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (pool->listen_fd < 0)
-		return -errno;
-	if (connect(pool->listen_fd, (struct sockaddr *)&sa, sizeof sa) == 0)
-		return -EADDRINUSE; /* a pool with this id lives */
-	unlinkat(pool->dir_fd, pool->name, 0);
+	snprintf(early, sizeof early, ".%s", name);
+	snprintf(sa.sun_path, sizeof sa.sun_path, "/proc/self/fd/%d/%s", pool->dir_fd, early);
+	unlinkat(pool->dir_fd, early, 0);
 	mode_t old = umask(0177);
 	int r = bind(pool->listen_fd, (struct sockaddr *)&sa, sizeof sa) < 0 ||
-				listen(pool->listen_fd, POOL_SLOTS) < 0
+				listen(pool->listen_fd, POOL_SLOTS) < 0 ||
+				renameat(pool->dir_fd, early, pool->dir_fd, name) < 0
 			? -errno
 			: 0;
 	umask(old);
 	return r;
+}
+
+/* The id is the pool's as long as its record is locked; a socket of that name is a dead one's. */
+static int open_socket(struct pool *pool, uid_t euid, const char **ret_what)
+{
+	pool->dir_fd = open_dir(pool->opts, euid);
+	if (pool->dir_fd < 0)
+		return pool->dir_fd;
+	pool->record_fd = record_open(pool->dir_fd, pool->opts->id, ret_what);
+	if (pool->record_fd < 0)
+		return pool->record_fd;
+	snprintf(pool->name, sizeof pool->name, "%s.sock", pool->opts->id);
+	*ret_what = pool->name;
+	pool->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return pool->listen_fd < 0 ? -errno : listen_at(pool, pool->name);
 }
 
 static int open_signals(struct pool *pool)
@@ -432,21 +442,29 @@ int pool_serve(const struct jail_opts *opts, const struct jail_host *host,
 {
 	static struct pool pool;
 
-	pool = (struct pool){
-		.opts = opts, .start = start, .listen_fd = -1, .signal_fd = -1, .dir_fd = -1};
+	const char *what = NULL;
+
+	pool = (struct pool){.opts = opts,
+			     .start = start,
+			     .listen_fd = -1,
+			     .signal_fd = -1,
+			     .dir_fd = -1,
+			     .record_fd = -1};
 	for (unsigned i = 0; i < CLIENTS; i++)
 		pool.client[i] = -1;
-	int r = open_socket(&pool, host->euid);
-	if (r < 0) {
-		log_err("pool: socket %s: %s", pool.name[0] ? pool.name : "", strerror(-r));
+	int r = open_socket(&pool, host->euid, &what);
+	if (r < 0)
+		log_err("pool: %s: %s", what ? what : "directory", strerror(-r));
+	if (r < 0 && pool.record_fd >= 0)
+		record_unlink(pool.dir_fd, opts->id);
+	if (r < 0)
 		return 2;
-	}
 	r = open_signals(&pool);
 	if (r == 0) {
 		loop(&pool);
 		end_waiting(&pool);
 	}
-	unlinkat(pool.dir_fd, pool.name, 0);
+	record_unlink(pool.dir_fd, opts->id);
 	if (r < 0)
 		log_err("pool: signals: %s", strerror(-r));
 	return r < 0 ? 2 : 0;

@@ -73,7 +73,7 @@ static int remove_line(const char *line, const char *id)
 	if (strncmp(line, "cgroup ", 7) != 0 || path_check(line + 7, &why) < 0)
 		return 0;
 	last = strrchr(line, '/');
-	return strcmp(last + 1, id) == 0 ? cgroup_remove(line + 7) : 0;
+	return strcmp(last + 1, id) == 0 ? cgroup_remove(line + 7, -1) : 0;
 }
 
 /* End and remove what the record names. The first failure, which keeps the record. */
@@ -103,15 +103,6 @@ static bool is_ours(int fd)
 	       st.st_nlink <= 1 && !(st.st_mode & 022);
 }
 
-/* Whether the name still leads to what we hold: its last holder may have removed it meanwhile. */
-static bool is_there(int dir, const char *name, int fd)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 && fstatat(dir, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
-}
-
 /* The locked record, or -errno: -EBUSY when it is another's, -ENOENT without O_CREAT in flags. */
 static int lock_record(int dir, const char *id, int flags)
 {
@@ -125,7 +116,7 @@ static int lock_record(int dir, const char *id, int flags)
 		if (fd < 0)
 			return -errno;
 		int r = !is_ours(fd) ? -EPERM : flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-		if (r == 0 && is_there(dir, name, fd))
+		if (r == 0 && path_is_there(dir, name, fd)) /* its last holder removes it */
 			return fd;
 		close(fd);
 		if (r < 0)
@@ -133,12 +124,36 @@ static int lock_record(int dir, const char *id, int flags)
 	}
 }
 
-static void unlink_record(int dir, const char *id)
+void record_unlink(int dir, const char *id)
 {
+	static const char *const suffixes[] = {".pid", ".sock", ".jail"};
 	char name[JAIL_ID_MAX + 8];
 
-	unlinkat(dir, name_of(id, ".pid", name), 0);
-	unlinkat(dir, name_of(id, ".jail", name), 0);
+	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+		unlinkat(dir, name_of(id, suffixes[i], name), 0);
+}
+
+int record_open(int dir, const char *id, const char **ret_what)
+{
+	struct stat st;
+	int r = 0;
+
+	*ret_what = NULL;
+	int fd = lock_record(dir, id, O_CREAT);
+	if (fd == -EBUSY)
+		*ret_what = "a jail or pool with this id is running";
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) == 0 && st.st_size > 0) {
+		r = remove_named(fd, id);
+		if (r == 0 && ftruncate(fd, 0) < 0)
+			r = -errno;
+	}
+	if (r == 0)
+		return fd;
+	*ret_what = "leftovers of an earlier jail";
+	close(fd); /* the record stays for --cleanup */
+	return r;
 }
 
 static int open_dirs(struct jail *jail)
@@ -197,23 +212,14 @@ _Static_assert(PLAN_GROUPS *(512 + 16) < RECORD_MAX, "a record fits");
 int record_take(struct jail *jail)
 {
 	const char *id = jail->plan->opts->id;
-	struct stat st;
+	const char *what;
 
 	int r = open_dirs(jail);
 	if (r < 0)
 		return r;
-	int fd = lock_record(jail->dir_fd, id, O_CREAT);
+	int fd = record_open(jail->dir_fd, id, &what);
 	if (fd < 0)
-		return jail_blame(jail, fd, fd == -EBUSY ? "a jail with this id is running" : id);
-	if (fstat(fd, &st) == 0 && st.st_size > 0) {
-		r = remove_named(fd, id);
-		if (r == 0 && ftruncate(fd, 0) < 0)
-			r = -errno;
-		if (r < 0) {
-			close(fd); /* the record stays for --cleanup */
-			return jail_blame(jail, r, "leftovers of an earlier jail");
-		}
-	}
+		return jail_blame(jail, fd, what ? what : id);
 	jail->record_fd = fd;
 	r = open_room(jail);
 	return r < 0 ? r : write_groups(jail);
@@ -249,14 +255,14 @@ void record_drop(struct jail *jail)
 		for (unsigned i = 0; i < jail->ngroups; i++) {
 			int r = cgroup_path(jail->plan, i, path, sizeof path);
 
-			r = r < 0 ? r : cgroup_remove(path);
+			r = r < 0 ? r : cgroup_remove(path, jail->group_fds[i]);
 			if (r < 0 && first == 0) {
 				first = r;
 				log_warn("%s: %s", path, strerror(-r));
 			}
 		}
 		if (first == 0)
-			unlink_record(jail->dir_fd, jail->plan->opts->id);
+			record_unlink(jail->dir_fd, jail->plan->opts->id);
 		close(jail->record_fd);
 	}
 	if (jail->dir_fd >= 0)
@@ -275,7 +281,7 @@ static int cleanup_in(int dir, const char *id, const char *program, struct errte
 				   program);
 	int r = fd < 0 ? fd : remove_named(fd, id);
 	if (r == 0)
-		unlink_record(dir, id);
+		record_unlink(dir, id);
 	if (fd >= 0)
 		close(fd);
 	return r < 0 ? errtext_set(err, r, "jail '%s' of %s: %s", id, program, strerror(-r)) : 0;

@@ -10,6 +10,14 @@
 
 #include "jailer/apply.h"
 
+/*
+ * The locked record of an id in the directory BASE/PROGRAM, empty: what a dead holder has left is
+ * ended and removed. -EBUSY: it is in use. Otherwise -errno with what failed, NULL: the record
+ * itself.
+ */
+int record_open(int dir, const char *id, const char **ret_what);
+/* Remove the record's files, while it is locked. */
+void record_unlink(int dir, const char *id);
 /* Step of apply.c: take the id, cleaning up after a dead holder. -EBUSY: it is in use. */
 int record_take(struct jail *jail);
 /* The program runs: note its PID. */

@@ -57,6 +57,8 @@ class World:
     def __init__(self, where="/tmp"):
         self.dir = tempfile.mkdtemp(prefix="jail-test.", dir=where)
         os.chmod(self.dir, 0o755)
+        # Names of groups are the host's, so they must not be those of another run.
+        self.group = os.path.basename(self.dir).replace(".", "-")
         self.base = self.path("base")
         os.mkdir(self.base, 0o700)
         self.probe = self.program("probe", 0o755)
@@ -93,7 +95,8 @@ class World:
 
     def argv(self, id, *options, exec_file=None, base=None, args=()):
         return [JAILER, "--id", id, "--exec-file", exec_file or self.probe, "--uid", str(UID), "--gid", str(UID),
-                "--chroot-base-dir", base or self.base, *options, "--", *args]
+                "--chroot-base-dir", base or self.base,
+                *([] if "--parent-cgroup" in options else ["--parent-cgroup", self.group]), *options, "--", *args]
 
     def run(self, argv, **kw):
         kw.setdefault("stdin", subprocess.DEVNULL)
@@ -107,17 +110,17 @@ class World:
             raise RuntimeError(p.stderr.read().decode())
         return p
 
+    def groups(self, id):
+        """Directories of a jail's group that there are."""
+        paths = [os.path.join(where, self.group, id) for where, _, _ in cgroup_mounts()]
+        return [p for p in paths if os.path.isdir(p)]
+
     def left(self, id):
         """What there still is of a jail on the host."""
         found = []
         for base, dirs, files in os.walk(self.dir):
             found += [os.path.join(base, f) for f in files if f in (id + ".jail", id + ".pid")]
-        for where, _, _ in cgroup_mounts():
-            for base, dirs, _ in os.walk(where):
-                if id in dirs:
-                    found.append(os.path.join(base, id))
-                if base.count("/") - where.count("/") >= 3:
-                    dirs.clear()
+        found += self.groups(id)
         if self.mount_list() != self.mounts:
             found.append("a mount")
         return found
@@ -125,11 +128,8 @@ class World:
     def remove(self):
         shutil.rmtree(self.dir)
         for where, _, _ in cgroup_mounts():
-            for name in ("probe", "escape", "standin", "tenant", "mayfly-monitor"):
-                try:
-                    os.rmdir(os.path.join(where, name))
-                except OSError:
-                    pass
+            if os.path.isdir(group := os.path.join(where, self.group)):
+                os.rmdir(group)
 
 
 def errors(result):
@@ -152,14 +152,23 @@ def wait_catching(pid, sig):
     return False
 
 
+def until(what):
+    """Whether it becomes true."""
+    end = time.monotonic() + DEADLINE
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def is_gone(pid):
+    try:
+        return bool(re.search(r"\) [ZX]", open(f"/proc/{pid}/stat").read()))
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def wait_gone(pid):
     """Until no such process is left that lives."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        try:
-            if re.search(r"\) [ZX]", open(f"/proc/{pid}/stat").read()):
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.005)
-    return False
+    return until(lambda: is_gone(pid))

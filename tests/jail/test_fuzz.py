@@ -19,10 +19,13 @@ NASTY = ["", " ", ".", "..", "/", "//", "/..", "../..", "-", "--", "=", ":", ":r
 def seeds(w):
     """Options as they are right, each a list of words."""
     ro = w.file("input", "image")
-    options = [["--id", "fuzz"], ["--exec-file", w.probe], ["--uid", str(UID)], ["--gid", str(UID)],
+    # The default of --parent-cgroup is the name of the program.
+    probe = w.path(w.group)
+    os.rename(w.probe, probe)
+    options = [["--id", "fuzz"], ["--exec-file", probe], ["--uid", str(UID)], ["--gid", str(UID)],
                ["--chroot-base-dir", w.base], ["--bind", f"{ro}:/kernel:ro"], ["--bind", f"{ro}:/a/b/c"],
                ["--resource-limit", "no-file=64"], ["--resource-limit", "fsize=1000000"], ["--netns", "host"],
-               ["--parent-cgroup", "probe"], ["--cgroup-version", str(controller("pids")[1] or 2)], ["--cleanup", "other"],
+               ["--parent-cgroup", w.group], ["--cgroup-version", str(controller("pids")[1] or 2)], ["--cleanup", "other"],
                ["--fd", "x=0"], ["--fd", "exec=5"], ["--userns"], ["--json"], ["--timing"], ["--pool", "0"]]
     if controller("pids")[1]:
         options.append(["--cgroup", "pids.max=20"])
@@ -61,18 +64,37 @@ def host(w):
     groups = sorted(os.path.join(base, d) for where, _, _ in cgroup_mounts() for base, dirs, _ in os.walk(where) for d in dirs
                     if base.count("/") - where.count("/") < 3)
     files = sorted(os.path.join(base, f) for base, _, names in os.walk(w.dir) for f in names)
-    return {"groups": [g for g in groups if "probe" in g.split("/")], "files": files, "mounts": w.mount_list()}
+    return {"groups": [g for g in groups if w.group in g.split("/")], "files": files, "mounts": w.mount_list()}
+
+
+def drop_parents(words, before):
+    """Groups above jails stay, as they must; ours go where a mutated option has made them."""
+    for where, _, _ in cgroup_mounts():
+        for word in words:
+            path = os.path.normpath(f"{where}/{word.partition('=')[2] or word}")
+            while path.startswith(where + "/") and path not in before and os.path.isdir(path):
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    break
+                path = os.path.dirname(path)
+
+
+def all_groups():
+    return {os.path.join(base, d) for where, _, _ in cgroup_mounts() for base, dirs, _ in os.walk(where) for d in dirs}
 
 
 def main():
     w = World()
     options = seeds(w)
-    w.run(w.argv("warm", args=["exit", "0"]))
+    w.run(w.argv("warm", exec_file=w.path(w.group), args=["exit", "0"]))
     before, rng, made, bad = host(w), random.Random(SEED), 0, []
+    groups, said = all_groups(), []
     for i in range(ROUNDS):
         words = command(rng, options)
         argv = [a.encode("utf-8", "surrogateescape") for a in [JAILER, *words, "--", "exit", str(STATUS)]]
         r = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE)
+        said += words if "--parent-cgroup" in " ".join(words) else []
         lines = errors(r)
         whole = r.returncode == STATUS and r.stdout == b"x" and not lines
         # A word that became "--": what follows is the program's, which does not know it.
@@ -89,6 +111,7 @@ def main():
             before = now
     ok(not bad, f"{ROUNDS} mutated command lines (seed {SEED}): one line of error and status 2, or a whole jail ({made})", bad[:3])
     ok(0 < made < ROUNDS, "of both kinds", made)
+    drop_parents(said, groups)
     w.remove()
     finish()
 

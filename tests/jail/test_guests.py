@@ -36,10 +36,8 @@ def cgroups(kind, device):
 
 
 class Vm:
-    program = "mayfly-monitor"
-
     def __init__(self, w, i, kind):
-        self.i, self.kind, self.id, self.uid = i, kind, f"vm-{i}", UIDS + i
+        self.i, self.kind, self.id, self.uid, self.group = i, kind, f"vm-{i}", UIDS + i, w.group
         self.what = f"VM {i} ({kind})"
         self.home = w.directory(f"home-{i}", 0o700, self.uid)
         self.lines, self.got, self.started = 0, 0, None

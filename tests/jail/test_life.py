@@ -76,14 +76,6 @@ def one_id(w):
     ok(r.returncode == 2 and "running" in r.stderr.decode() and p.poll() is None, "--cleanup leaves a live one alone", r.stderr)
     p.stdin.close()
     ok(p.wait(DEADLINE) == 0 and not w.left("life"), "and it ends well", w.left("life"))
-    # The same id below another base directory shares the cgroup's name.
-    if controller("pids")[1]:
-        p = w.start(w.argv("life"))
-        other = w.directory("otherbase", 0o700)
-        r = w.run(w.argv("life", base=other))
-        ok(r.returncode == 2 and "'cgroup'" in r.stderr.decode(), "nor can it share a group", r.stderr)
-        p.stdin.close()
-        p.wait(DEADLINE)
     bad = 0
     for _ in range(10):
         ps = [subprocess.Popen(w.argv("race", args=["term"]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -97,6 +89,68 @@ def one_id(w):
             q.stdout.close()
             q.stderr.close()
     ok(bad == 0 and not w.left("race"), "of eight at once with one id exactly one runs", f"{bad} of 10, {w.left('race')}")
+
+
+def one_group(w):
+    """The same id below another base directory is another record, but the same group."""
+    if not controller("pids")[1]:
+        return skip("one group", "no pids controller")
+    other = w.directory("otherbase", 0o700)
+    p = w.start(w.argv("life"))
+    r = w.run(w.argv("life", base=other))
+    ok(r.returncode == 2 and "a jail's that lives" in r.stderr.decode() and p.poll() is None, "a group in use is refused", r.stderr)
+    p.kill()
+    p.wait(DEADLINE)
+    p = w.start(w.argv("life", base=other))
+    ok(w.groups("life"), "a dead jail's group is taken over without its record")
+    inside = child_of(p.pid)
+    r = w.run([JAILER, "--cleanup", "life", "--chroot-base-dir", w.base])
+    ok(r.returncode == 0 and p.poll() is None and not is_gone(inside) and w.groups("life"),
+       "the record of the dead one does not end who took over", f"{r.returncode} {r.stderr}")
+    p.stdin.close()
+    ok(p.wait(DEADLINE) == 0 and not w.left("life"), "who ends well", w.left("life"))
+    # Anybody else's, even with nothing in it.
+    where = controller("pids")[0]
+    theirs = f"{where}/{w.group}/life"
+    os.mkdir(theirs)
+    guest = subprocess.Popen(["sleep", "1000"])
+    try:
+        for what, pid in (("an empty group", None), ("a group", guest.pid)):
+            if pid:
+                with open(theirs + "/cgroup.procs", "w") as f:
+                    f.write(str(pid))
+            r = w.run(w.argv("life"))
+            ok(r.returncode == 2 and "by no jailer" in r.stderr.decode() and os.path.isdir(theirs) and guest.poll() is None,
+               f"{what} that no jailer made is left alone", r.stderr)
+    finally:
+        guest.kill()
+        guest.wait()
+    until(lambda: not open(theirs + "/cgroup.procs").read())
+    os.rmdir(theirs)
+    ok(not w.left("life"), "nothing is left", w.left("life"))
+
+
+def group_race(w, rounds=10, n=8):
+    """Starts at one time below several base directories, with a dead jail's group in the way."""
+    if not controller("pids")[1]:
+        return skip("a race for a group", "no pids controller")
+    bases = [w.directory(f"base-{i}", 0o700) for i in range(n)]
+    bad = []
+    for _ in range(rounds):
+        p = w.start(w.argv("race"))
+        p.kill()
+        p.wait(DEADLINE)
+        ps = [subprocess.Popen(w.argv("race", base=b, args=["term"]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE) for b in bases]
+        running = [q for q in ps if q.stdout.read(1) == b"x"]
+        for q in running:
+            q.terminate()
+        codes = sorted(q.wait(DEADLINE) for q in ps)
+        said = [q.stderr.read().decode() for q in ps]
+        if len(running) != 1 or codes != [2] * (n - 1) + [42] or sum("'cgroup'" in s for s in said) != n - 1:
+            bad.append((len(running), codes, said))
+    w.run([JAILER, "--cleanup", "race", "--chroot-base-dir", w.base])
+    ok(not bad and not w.left("race"), f"of {n} that want one dead jail's group exactly one gets it", f"{bad[:1]} {w.left('race')}")
 
 
 def behind(w):
@@ -190,7 +244,7 @@ def side_by_side(w, n=10):
     ok(not bad and all(p.poll() is None for p in ps), "none can signal, see or read its neighbour, even from outside its jail", bad)
     where, version = controller("pids")
     if version:
-        mine = [open(f"{where}/probe/side-{i}/cgroup.procs").read().split() for i in range(n)]
+        mine = [open(f"{where}/{w.group}/side-{i}/cgroup.procs").read().split() for i in range(n)]
         ok(mine == [[str(pid)] for pid in inside], "each is in its own group", mine)
     for p in ps:
         p.terminate()
@@ -213,12 +267,6 @@ def greedy_neighbour(w):
     ok(spin.poll() is None, "its neighbour lives")
     spin.terminate()
     ok(spin.wait(DEADLINE) == 128 + 15 and not w.left("spin") and not w.left("greedy"), "SIGTERM ends a program that has no handler for it; nothing is left")
-    for where, v, _ in cgroup_mounts():
-        for i in range(2):
-            try:
-                os.rmdir(where + "/escape")
-            except OSError:
-                pass
 
 
 def dry_run(w):
@@ -253,7 +301,7 @@ def main():
     w.escape = w.program("escape", 0o111)
     w.directory("d")
     try:
-        for test in (statuses, killed, killed_anywhen, one_id, behind, handed_over, own_room, side_by_side,
+        for test in (statuses, killed, killed_anywhen, one_id, one_group, group_race, behind, handed_over, own_room, side_by_side,
                      greedy_neighbour, dry_run, no_kvm, stdio):
             test(w)
     finally:

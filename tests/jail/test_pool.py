@@ -43,15 +43,6 @@ class Pool:
         return [l for k in range(40) for l in self.w.left(f"{self.id}-{k}")]
 
 
-def until(what):
-    end = time.monotonic() + DEADLINE
-    while not what():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
 def told(s):
     """All that the client hears, until the end."""
     heard = []
@@ -122,7 +113,7 @@ def ends(w):
     pool = Pool(w, id="ends")
     until(lambda: len(pool.jails()) == READY)
     r = w.run(pool.proc.args)
-    ok(r.returncode == 2 and "in use" in r.stderr.decode(), "a second pool of that id is refused", r.stderr)
+    ok(r.returncode == 2 and "is running" in r.stderr.decode(), "a second pool of that id is refused", r.stderr)
     read, wr = os.pipe()
     s = pool.ask("stay", [wr])
     os.close(wr)
@@ -139,12 +130,17 @@ def ends(w):
     pool.proc.kill()
     pool.proc.wait(DEADLINE)
     ok(until(lambda: not pool.left()), "after kill -9 those that wait end by themselves", pool.left())
-    pool = Pool(w, id="ends")
+    # Each of them finds a dead pool's socket.
+    pools = [subprocess.Popen(pool.proc.args, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(6)]
+    ok(until(lambda: sum(p.poll() is None for p in pools) == 1), "of six that follow one takes over", [p.poll() for p in pools])
     heard = told(pool.ask("exit 1"))
-    ok(heard == ["ok", "exit 1"], "and the next pool takes over the socket", heard)
-    pool.proc.terminate()
-    pool.proc.wait(DEADLINE)
-    ok(until(lambda: not pool.left()), "nothing is left", pool.left())
+    ok(heard == ["ok", "exit 1"], "and the socket", heard)
+    r = w.run(w.argv("ends", exec_file=w.standin))
+    ok(r.returncode == 2 and "is running" in r.stderr.decode(), "its id is no jail's", r.stderr)
+    for p in pools:
+        p.terminate()
+        p.wait(DEADLINE)
+    ok(until(lambda: not pool.left()) and not os.listdir(f"{w.base}/standin"), "nothing is left", pool.left() + os.listdir(f"{w.base}/standin"))
 
 
 def refused(w):

@@ -121,7 +121,7 @@ def alone(w, what, options, userns):
     p = w.start(["setpriv", "--groups", "4,24", *w.argv("state", *options, args=["term"])], env={"SECRET": "1", "PATH": os.environ["PATH"]})
     pid = child_of(p.pid)
     try:
-        judge(what, pid, userns, [0, 1, 2], {"pids": "/probe/state"})
+        judge(what, pid, userns, [0, 1, 2], {"pids": f"/{w.group}/state"})
         ok(set(all_mounts(pid)) <= {"tmpfs", "devtmpfs"}, f"{what}: the host's tree is not in its namespace", all_mounts(pid))
         if not userns:
             ok(uts(pid) == "jail", f"{what}: host name", uts(pid))
@@ -157,7 +157,7 @@ def with_guest(w):
         line = p.stdout.readline()
         ok(b"listening" in line, "guest: it is up", line + (p.stderr.read() if not line else b""))
         pid = child_of(p.pid)
-        judge("guest", pid, False, lambda have: len(have) < 32, {"pids": "/mayfly-monitor/guest"})
+        judge("guest", pid, False, lambda have: len(have) < 32, {"pids": f"/{w.group}/guest"})
         ok(status(pid)["Seccomp"] == "2", "guest: filtered", status(pid)["Seccomp"])
     finally:
         p.terminate()

@@ -19,10 +19,8 @@ SLACK = 1.5  # of shares: a period that has begun counts in full
 
 
 class Tenant:
-    program = "tenant"
-
     def __init__(self, w, i):
-        self.i, self.uid, self.id = i, 30200 + i, f"ten-{i}"
+        self.i, self.uid, self.id, self.group = i, 30200 + i, f"ten-{i}", w.group
         self.home = w.directory(f"home-{i}", 0o700, self.uid)
         argv = w.argv(self.id, "--bind", f"{self.home}:/home-{i}", *limits(w), exec_file=w.tenant)
         argv[argv.index("--uid") + 1] = argv[argv.index("--gid") + 1] = str(self.uid)
@@ -63,7 +61,7 @@ def group_file(name, tenant, by_version):
     if not version or not by_version[version - 1]:
         return None
     try:
-        return open(f"{where}/{tenant.program}/{tenant.id}/{by_version[version - 1]}").read()
+        return open(f"{where}/{tenant.group}/{tenant.id}/{by_version[version - 1]}").read()
     except FileNotFoundError:
         return None
 
@@ -111,7 +109,7 @@ def process_ns(t):
     """CPU time of the jail's processes that are there now."""
     total = 0
     where = controller("cpu")[0]
-    for pid in open(f"{where}/{t.program}/{t.id}/cgroup.procs").read().split():
+    for pid in open(f"{where}/{t.group}/{t.id}/cgroup.procs").read().split():
         try:
             total += int(open(f"/proc/{pid}/schedstat").read().split()[0])
         except (FileNotFoundError, ProcessLookupError):
