@@ -1,6 +1,6 @@
-# Host helpers have no build of their own: programs name the sources they use. `make lint` has this check too.
+# Host helpers have no build of their own: programs name the sources they use.
 .PHONY: format-check
-format-check: ## clang-format would change nothing
+format-check: ## clang-format would change nothing (part of lint)
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 
 # Libraries of programs that are linked with musl. The Makefile says how to add one.

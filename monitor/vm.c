@@ -84,9 +84,9 @@ static int create_kvm_vm(struct vm *vm, char *err, size_t errlen)
 }
 
 /* Where the host hands out huge pages unasked, one touched page would cost (and clear) 2 MiB, or
- * not, as the address falls: they are for a guest with a disk in O_DIRECT alone, since its transfers
- * are cut up by the host's device where memory is in small pieces. Kernels without THP refuse:
- * small pages then. */
+ * not, as the address falls: they are for a guest with a disk in O_DIRECT alone, since its
+ * transfers are cut up by the host's device where memory is in small pieces. Kernels without THP
+ * refuse: small pages then. */
 static int page_advice(const struct vm_config *cfg)
 {
 	for (unsigned i = 0; i < cfg->nblk; i++)

@@ -162,8 +162,8 @@ void vm_devices_serve(struct vm *vm);
 /* Wait for and serve host events until news, a signal, or CLOCK_MONOTONIC deadline_ns; 0: serve
  * those that are there, do not wait. */
 void vm_devices_wait(struct vm *vm, uint64_t deadline_ns);
-/* The end, when nothing is in flight: what others have to know. Is followed by vm_devices_destroy(),
- * but for where a filter allows no more. */
+/* The end, when nothing is in flight: what others have to know. Is followed by
+ * vm_devices_destroy(), but for where a filter allows no more. */
 void vm_devices_leave(struct vm *vm);
 /* Finish in-flight I/O and flush the disks. */
 int vm_devices_sync(struct vm *vm);

@@ -50,20 +50,30 @@ uninstall: ## remove what install installed
 C_FILES = $(filter-out unikernel-sdk/libc/musl/%,$(shell git ls-files '*.c' '*.h'))
 TIDY_HOST = $(filter lib/%.c monitor/%.c jailer/%.c api/%.c tests/lanes/%.c,$(C_FILES))
 TIDY_GUEST = $(filter $(GUEST_SRCS),$(C_FILES))
-# One file a run: what one of them is found to do must not leak into the next.
-tidy = printf '%s\n' $(1) | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$$@" -- $(2) 2>/dev/null' sh
+# Each file is looked at alone, with the flags it is built with, and again only when it or a header of its changes.
+TIDY_FLAGS = $(if $(filter $(GUEST_SRCS),$(1)),$(filter-out -W%,$(GUEST_CFLAGS)) $($(1)_GCFLAGS),\
+	$(filter-out -W% -DMAYFLY%,$(HOST_CFLAGS)) $($(1)_CFLAGS) -DMAYFLY_VERSION=__FILE__ -I$(O)/gen -isystem /usr/share/include)
+TIDY_OK = $(patsubst %,$(O)/lint/%.ok,$(TIDY_HOST) $(TIDY_GUEST))
+$(O)/lint/%.ok: % .clang-tidy | $$(SDK_HEADERS) $$(API_GEN).h
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)
+	$(Q)clang-tidy --quiet $< -- $(call TIDY_FLAGS,$<) 2>/dev/null
+	$(Q)$(CLANG) $(call TIDY_FLAGS,$<) -MM -MP -MT $@ -MF $@.d $<
+	@touch $@
+ifneq ($(filter lint-now,$(MAKECMDGOALS)),)
+-include $(wildcard $(addsuffix .d,$(TIDY_OK)))
+endif
 # System headers are not read; their loops have to be known.
 CPPCHECK_MACROS = '-Djson_array_foreach(a,i,v)=for (i = 0; i < json_array_size(a); i++)' '-Djson_object_foreach(o,k,v)=for (;;)'
-.PHONY: format lint lint-now
+.PHONY: format lint lint-now lint-cppcheck
 format: ## clang-format all sources
 	$(Q)scripts/deps.sh lint
 	$(Q)clang-format -i $(C_FILES)
 lint: ## clang-format, clang-tidy and cppcheck find nothing
 	$(Q)scripts/deps.sh build lint
-	$(Q)$(MAKE) lint-now
-lint-now: $$(SDK_HEADERS) $$(API_GEN).h
-	$(Q)clang-format --dry-run -Werror $(C_FILES)
-	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+	$(Q)$(MAKE) -k -j$$(nproc) lint-now
+lint-now: format-check lint-cppcheck $$(TIDY_OK)
+lint-cppcheck: | $$(API_GEN).h
+	$(call say,CPPCHECK)
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -j 2 \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE $(CPPCHECK_MACROS) -I. -Iunikernel-sdk/include $(TIDY_HOST)
-	$(Q)$(call tidy,$(TIDY_HOST),$(filter-out -W% -DMAYFLY%,$(HOST_CFLAGS)) -DMAYFLY_VERSION=__FILE__ -I$(O)/gen -isystem /usr/share/include)
-	$(Q)$(call tidy,$(TIDY_GUEST),$(filter-out -W%,$(GUEST_CFLAGS)) $(GUEST_INC))

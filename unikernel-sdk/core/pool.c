@@ -21,7 +21,7 @@ void *uk__pool_get(struct uk_pool *p)
 		/* Threaded from the end, so that objects are handed out in address order. */
 		for (size_t i = UK_PAGE / p->size; i-- > 0;)
 			uk__pool_put(p, page + i * p->size);
-		obj = p->free;
+		obj = page;
 	}
 	p->free = *(void **)obj;
 	memset(obj, 0, p->size);

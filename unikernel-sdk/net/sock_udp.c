@@ -19,13 +19,13 @@
 #include "platform.h"
 #include "wait.h"
 
-#define MAX_DATAGRAM  65507u
-#define RCVBUF	      212992u
-#define OVERHEAD      256u /* of a queued datagram, for the bound */
-#define DNS_PORT      53
-#define PIECE	      1472u
+#define MAX_DATAGRAM   65507u
+#define RCVBUF	       212992u
+#define OVERHEAD       256u /* of a queued datagram, for the bound */
+#define DNS_PORT       53
+#define PIECE	       1472u
 #define SENDS_PER_POLL 32u
-#define SEND_PATIENCE 1000000000ull /* ns that a blocking send waits for the device */
+#define SEND_PATIENCE  1000000000ull /* ns that a blocking send waits for the device */
 
 struct dgram {
 	struct dgram *next;

@@ -18,8 +18,7 @@
  */
 err_t uk__tcp_newest_window(struct tcp_pcb *pcb, const struct tcp_hdr *hdr)
 {
-	if (pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT &&
-	    (TCPH_FLAGS(hdr) & TCP_ACK) &&
+	if (pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT && (TCPH_FLAGS(hdr) & TCP_ACK) &&
 	    TCP_SEQ_BETWEEN(hdr->ackno, pcb->lastack + 1, pcb->snd_nxt) &&
 	    !TCP_SEQ_LT(pcb->snd_wl1, hdr->seqno))
 		pcb->snd_wl1 = hdr->seqno - 1;
