@@ -27,6 +27,7 @@ JAILER_SRCS += lib/log.c
 JAILER_SRCS += lib/near.c
 JAILER_SRCS += lib/num.c
 JAILER_SRCS += lib/opt.c
+JAILER_SRCS += lib/opt_parse.c
 JAILER_SRCS += lib/relro.c
 JAILER_SRCS += $(O)/gen/jailer_policies.c
 
@@ -73,7 +74,7 @@ CHECKS += check-jail
 
 JAILER_TESTED = $(filter-out jailer/main.c,$(JAILER_SRCS))
 UNIT_TESTS += test_jail_opts
-test_jail_opts_SRCS = tests/unit/test_jail_opts.c jailer/opts.c jailer/path.c lib/errtext.c lib/near.c lib/num.c lib/opt.c
+test_jail_opts_SRCS = tests/unit/test_jail_opts.c jailer/opts.c jailer/path.c lib/errtext.c lib/near.c lib/num.c lib/opt.c lib/opt_parse.c
 UNIT_TESTS += test_jail_plan
 test_jail_plan_SRCS = tests/unit/test_jail_plan.c $(JAILER_TESTED)
 FUZZERS += fuzz_jail_opts

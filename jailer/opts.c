@@ -278,24 +278,14 @@ static int set_pool(void *ctx, const char *val, struct errtext *err)
 	return 0;
 }
 
-#define FLAG(field)                                                             \
-	static int set_##field(void *ctx, const char *val, struct errtext *err) \
-	{                                                                       \
-		struct jail_opts *o = ctx;                                      \
-                                                                                \
-		(void)val;                                                      \
-		(void)err;                                                      \
-		o->field = true;                                                \
-		return 0;                                                       \
-	}
-FLAG(new_pid_ns)
-FLAG(daemonize)
-FLAG(userns)
-FLAG(dry_run)
-FLAG(json)
-FLAG(timing)
-FLAG(no_seccomp)
-FLAG(seccomp_trace)
+OPT_FLAG(set_new_pid_ns, struct jail_opts, new_pid_ns)
+OPT_FLAG(set_daemonize, struct jail_opts, daemonize)
+OPT_FLAG(set_userns, struct jail_opts, userns)
+OPT_FLAG(set_dry_run, struct jail_opts, dry_run)
+OPT_FLAG(set_json, struct jail_opts, json)
+OPT_FLAG(set_timing, struct jail_opts, timing)
+OPT_FLAG(set_no_seccomp, struct jail_opts, no_seccomp)
+OPT_FLAG(set_seccomp_trace, struct jail_opts, seccomp_trace)
 
 static int set_help(void *ctx, const char *val, struct errtext *err)
 {
@@ -372,7 +362,7 @@ static const struct opt_def defs[] = {
 };
 
 #define NDEFS (sizeof defs / sizeof defs[0])
-_Static_assert(NDEFS <= 64, "opt_parse keeps a mask of the options seen");
+_Static_assert(NDEFS <= OPT_MAX, "a mask of options fits");
 
 static int missing(const char *name, struct errtext *err)
 {
@@ -402,15 +392,9 @@ static int check_pool(const struct jail_opts *o, struct errtext *err)
 	return 0;
 }
 
-int opts_parse(int argc, char *const argv[], struct jail_opts *o, struct errtext *err)
+/* What can only be judged when all options are known. */
+static int check(const struct jail_opts *o, struct errtext *err)
 {
-	int rest;
-	int r = opt_parse(defs, NDEFS, argc, argv, o, &rest, err);
-
-	if (r)
-		return r == OPT_STOP ? 0 : r;
-	o->extra = argv + rest;
-	o->nextra = argc - rest;
 	if (o->cleanup) {
 		if (o->id || o->nextra || o->dry_run)
 			return errtext_set(err, -EINVAL,
@@ -433,6 +417,18 @@ int opts_parse(int argc, char *const argv[], struct jail_opts *o, struct errtext
 	if (o->nextra > JAIL_ARGS)
 		return errtext_set(err, -EINVAL, "more than %d arguments after '--'", JAIL_ARGS);
 	return 0;
+}
+
+int opts_parse(int argc, char *const argv[], struct jail_opts *o, struct errtext *err)
+{
+	int rest;
+	int r = opt_parse(defs, NDEFS, argc, argv, o, &rest, err);
+
+	if (r)
+		return r == OPT_STOP ? 0 : r;
+	o->extra = argv + rest;
+	o->nextra = argc - rest;
+	return check(o, err);
 }
 
 void opts_print_help(FILE *out)

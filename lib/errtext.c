@@ -4,20 +4,24 @@
  */
 #include "lib/errtext.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "lib/printable.h"
+
+void errtext_vset(struct errtext *err, const char *fmt, va_list ap)
+{
+	if (vsnprintf(err->text, sizeof err->text, fmt, ap) < 0)
+		err->text[0] = '\0';
+	printable(err->text);
+}
 
 int errtext_set(struct errtext *err, int code, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vsnprintf(err->text, sizeof err->text, fmt, ap) < 0)
-		err->text[0] = '\0';
+	errtext_vset(err, fmt, ap);
 	va_end(ap);
-	printable(err->text);
 	return code;
 }
 

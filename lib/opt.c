@@ -5,27 +5,23 @@
 #include "lib/opt.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "lib/near.h"
 
-struct table {
-	const struct opt_def *defs;
-	size_t n;
-};
-
-static int unknown(const struct table *t, const char *name, struct errtext *err)
+static int unknown(const struct opt_walk *w, const char *arg, size_t len, struct errtext *err)
 {
 	const char *best = NULL;
 	size_t best_d = 4;
+	char name[72];
 
-	for (size_t i = 0; i < t->n; i++) {
-		size_t d = near_distance(name, t->defs[i].name, 3);
+	snprintf(name, sizeof name, "%.*s", (int)(len < 70 ? len : 70), arg);
+	for (size_t i = 0; i < w->n; i++) {
+		size_t d = near_distance(name, w->defs[i].name, 3);
 
-		if (d < best_d && d < strlen(t->defs[i].name)) {
+		if (d < best_d && d < strlen(w->defs[i].name)) {
 			best_d = d;
-			best = t->defs[i].name;
+			best = w->defs[i].name;
 		}
 	}
 	if (best)
@@ -34,68 +30,54 @@ static int unknown(const struct table *t, const char *name, struct errtext *err)
 	return errtext_set(err, -EINVAL, "unknown option '--%.64s'; see --help", name);
 }
 
-/* Index of the option at argv[*i], and its value, which may be the next argument: then *i moves on.
- */
-static int next(const struct table *t, int argc, char *const argv[], int *i, const char **ret_val,
-		struct errtext *err)
+/* The value of o, which may be the next argument; eq is behind its name. */
+static int take_value(struct opt_walk *w, const struct opt_def *o, const char *eq,
+		      const char **ret_val, struct errtext *err)
 {
-	const char *arg = argv[*i], *eq;
-	const struct opt_def *o;
-	char name[72];
-	size_t k = 0;
+	*ret_val = "on";
+	if (!o->arg)
+		return *eq ? errtext_set(err, -EINVAL, "--%s takes no value", o->name) : 0;
+	if (*eq)
+		*ret_val = eq + 1;
+	else if (w->last + 1 < w->argc)
+		*ret_val = w->argv[++w->last];
+	else
+		return errtext_set(err, -EINVAL, "--%s needs a value: --%s %s", o->name, o->name,
+				   o->arg);
+	return 0;
+}
 
-	if (strncmp(arg, "--", 2) != 0)
+int opt_next(struct opt_walk *w, const struct opt_def **ret_def, const char **ret_val,
+	     struct errtext *err)
+{
+	const char *arg, *eq;
+	size_t k = 0, len;
+	int r;
+
+	if (w->last + 1 >= w->argc)
+		return 0;
+	arg = w->argv[++w->last];
+	if (w->dashes && strcmp(arg, "--") == 0)
+		return 0;
+	if (strncmp(arg, "--", 2) != 0 || !arg[2])
 		return errtext_set(
 			err, -EINVAL,
 			"unexpected argument '%.64s'; options start with '--', see --help", arg);
 	arg += 2;
 	eq = strchrnul(arg, '=');
-	snprintf(name, sizeof name, "%.*s", (int)(eq - arg < 70 ? eq - arg : 70), arg);
-	while (k < t->n && strcmp(t->defs[k].name, name) != 0)
+	len = (size_t)(eq - arg);
+	while (k < w->n && (strncmp(w->defs[k].name, arg, len) != 0 || w->defs[k].name[len]))
 		k++;
-	if (k == t->n)
-		return unknown(t, name, err);
-	o = &t->defs[k];
-	*ret_val = "on";
-	if (!o->arg)
-		return *eq ? errtext_set(err, -EINVAL, "--%s takes no value", name) : (int)k;
-	if (*eq) {
-		*ret_val = eq + 1;
-		return (int)k;
-	}
-	if (*i + 1 >= argc)
-		return errtext_set(err, -EINVAL, "--%s needs a value: --%s %s", name, name, o->arg);
-	*ret_val = argv[++*i];
-	return (int)k;
-}
-
-int opt_parse(const struct opt_def *defs, size_t n, int argc, char *const argv[], void *ctx,
-	      int *ret_rest, struct errtext *err)
-{
-	struct table t = {.defs = defs, .n = n};
-	uint64_t seen = 0;
-
-	*ret_rest = argc;
-	for (int i = 1; i < argc; i++) {
-		const char *val = NULL;
-
-		if (strcmp(argv[i], "--") == 0) {
-			*ret_rest = i + 1;
-			return 0;
-		}
-		int k = next(&t, argc, argv, &i, &val, err);
-		if (k < 0)
-			return k;
-		if (seen & UINT64_C(1) << k && !defs[k].repeats)
-			return errtext_set(err, -EINVAL, "--%s is there twice", defs[k].name);
-		seen |= UINT64_C(1) << k;
-		int r = defs[k].set(ctx, val, err);
-		if (r == OPT_STOP)
-			return r;
-		if (r < 0)
-			return errtext_blame(err, r, "--%s", defs[k].name);
-	}
-	return 0;
+	if (k == w->n)
+		return unknown(w, arg, len, err);
+	r = take_value(w, &w->defs[k], eq, ret_val, err);
+	if (r < 0)
+		return r;
+	if (w->seen & UINT64_C(1) << k && !w->defs[k].repeats)
+		return errtext_set(err, -EINVAL, "--%s is there twice", w->defs[k].name);
+	w->seen |= UINT64_C(1) << k;
+	*ret_def = &w->defs[k];
+	return 1;
 }
 
 void opt_print_help(const struct opt_def *defs, size_t n, FILE *out)

@@ -8,11 +8,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "lib/errtext.h"
 
-#define OPT_STOP 1 /* from a judge: obey this one at once and read no further, as --help wants */
+#define OPT_MAX	 64 /* rows at most: a mask tells which were there */
+#define OPT_STOP 1  /* from a judge: obey this one at once and read no further, as --help wants */
 
 struct opt_def {
 	const char *name; /* without the dashes */
@@ -25,8 +27,33 @@ struct opt_def {
 	const char *help; /* lines */
 };
 
+/* A judge of a flag: it sets a bool of its ctx, which is a type *. */
+#define OPT_FLAG(fn, type, member)                                     \
+	static int fn(void *ctx, const char *val, struct errtext *err) \
+	{                                                              \
+		(void)val;                                             \
+		(void)err;                                             \
+		((type *)ctx)->member = true;                          \
+		return 0;                                              \
+	}
+
+/* A walk along --name VALUE, --name=VALUE and flags. The caller sets the first five. */
+struct opt_walk {
+	const struct opt_def *defs;
+	size_t n;
+	int argc;
+	char *const *argv;
+	bool dashes;   /* "--" ends the options; otherwise it is a mistake */
+	int last;      /* index of the last argument taken */
+	uint64_t seen; /* rows */
+};
+
+/* 1: an option and its value; 0: the end, and what is behind "--" starts at argv[last + 1]; -EINVAL
+ * with one line in err. */
+int opt_next(struct opt_walk *w, const struct opt_def **ret_def, const char **ret_val,
+	     struct errtext *err);
 /*
- * Read --name VALUE, --name=VALUE and flags up to the end or to "--". At most 64 rows. Returns 0,
+ * A walk to the end or to "--" in which every option goes to its judge (opt_parse.c). Returns 0,
  * OPT_STOP, or -EINVAL with one line in err. *ret_rest is the index of the first argument after
  * "--", or argc.
  */

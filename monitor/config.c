@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/printable.h"
 #include "monitor/snapshot/snapshot.h"
 
 struct config_str {
@@ -95,14 +94,13 @@ const char *config_str(struct vm_config *cfg, const char *s)
 	return memcpy(str->s, s, n);
 }
 
-int config_fail(struct config_err *err, const char *fmt, ...)
+int config_fail(struct errtext *err, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof err->text, fmt, ap);
+	errtext_vset(err, fmt, ap);
 	va_end(ap);
-	printable(err->text);
 	return -EINVAL;
 }
 
@@ -111,7 +109,7 @@ static const char *dev_id(const struct vm_config *cfg, unsigned i)
 	return i < cfg->nblk ? cfg->blk[i].id : cfg->net[i - cfg->nblk].id;
 }
 
-static int check_ids(const struct vm_config *cfg, struct config_err *err)
+static int check_ids(const struct vm_config *cfg, struct errtext *err)
 {
 	for (unsigned i = 0; i < cfg->nblk + cfg->nnet; i++)
 		for (unsigned j = 0; j < i; j++)
@@ -123,7 +121,7 @@ static int check_ids(const struct vm_config *cfg, struct config_err *err)
 }
 
 static int check_net_pair(const struct net_config *a, const struct net_config *b,
-			  struct config_err *err)
+			  struct errtext *err)
 {
 	if (a->has_mac && b->has_mac && memcmp(a->mac, b->mac, 6) == 0)
 		return config_fail(err, "net '%s' and net '%s' have the same mac", a->id, b->id);
@@ -144,8 +142,7 @@ static bool same_host_port(const struct net_fwd *a, const struct net_fwd *b)
 	       (a->host_addr == b->host_addr || a->host_addr == 0 || b->host_addr == 0);
 }
 
-static int check_fwds(const struct net_config *a, const struct net_config *b,
-		      struct config_err *err)
+static int check_fwds(const struct net_config *a, const struct net_config *b, struct errtext *err)
 {
 	for (unsigned i = 0; i < a->nfwd; i++)
 		for (unsigned j = 0; j < b->nfwd; j++)
@@ -156,7 +153,7 @@ static int check_fwds(const struct net_config *a, const struct net_config *b,
 }
 
 /* What a guest can be told anew, and what has to be told. */
-static int check_rebound(const struct vm_config *cfg, struct config_err *err)
+static int check_rebound(const struct vm_config *cfg, struct errtext *err)
 {
 	for (unsigned i = 0; i < cfg->nnet; i++) {
 		const struct net_config *n = &cfg->net[i];
@@ -181,7 +178,7 @@ static int check_rebound(const struct vm_config *cfg, struct config_err *err)
 	return 0;
 }
 
-int config_check(const struct vm_config *cfg, struct config_err *err)
+int config_check(const struct vm_config *cfg, struct errtext *err)
 {
 	int r;
 

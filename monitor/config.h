@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lib/errtext.h"
+
 #define CONFIG_MAX_BLK		4
 #define CONFIG_MAX_NET		4
 #define CONFIG_MAX_ALLOW	32
@@ -178,11 +180,6 @@ struct vm_config {
 	char pool[1024];
 };
 
-/* One line for the user: names the option or key, the value and the way out. Printable ASCII. */
-struct config_err {
-	char text[320];
-};
-
 /* The defaults. The struct points into itself: it is not to be copied. */
 void config_init(struct vm_config *cfg);
 /*
@@ -196,9 +193,10 @@ void config_fini(struct vm_config *cfg);
 const char *config_str(struct vm_config *cfg, const char *s);
 /* What only the whole can tell: the kernel is there, no id, MAC, tap, fd or host port is used
  * twice. 0 or -EINVAL. */
-int config_check(const struct vm_config *cfg, struct config_err *err);
-/* Fill in err->text, unprintable bytes as '?'. Returns -EINVAL, so that a judge can end with it. */
-int config_fail(struct config_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int config_check(const struct vm_config *cfg, struct errtext *err);
+/* Fill in err: one line for the user that names the option or key, the value and the way out.
+ * Returns -EINVAL, so that a judge can end with it. */
+int config_fail(struct errtext *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The configuration for people, one "key: value" a line. */
 void config_print(const struct vm_config *cfg, FILE *out);
 

@@ -20,7 +20,7 @@
 
 /* --- judges shared by several keys --- */
 
-static int set_str(struct field_obj *o, const char *text, const char **dst, struct config_err *err)
+static int set_str(struct field_obj *o, const char *text, const char **dst, struct errtext *err)
 {
 	const char *copy = config_str(o->cfg, text);
 
@@ -30,7 +30,7 @@ static int set_str(struct field_obj *o, const char *text, const char **dst, stru
 	return 0;
 }
 
-int field_path(struct vm_config *cfg, const char *text, const char **dst, struct config_err *err)
+int field_path(struct vm_config *cfg, const char *text, const char **dst, struct errtext *err)
 {
 	struct field_obj o = {.cfg = cfg};
 	size_t n = strlen(text);
@@ -43,13 +43,13 @@ int field_path(struct vm_config *cfg, const char *text, const char **dst, struct
 	return set_str(&o, text, dst, err);
 }
 
-static int set_path(struct field_obj *o, const char *text, const char **dst, struct config_err *err)
+static int set_path(struct field_obj *o, const char *text, const char **dst, struct errtext *err)
 {
 	return field_path(o->cfg, text, dst, err);
 }
 
 static int set_id(struct field_obj *o, const char *text, size_t max, const char **dst,
-		  struct config_err *err)
+		  struct errtext *err)
 {
 	static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 	size_t n = strlen(text);
@@ -61,7 +61,7 @@ static int set_id(struct field_obj *o, const char *text, size_t max, const char 
 	return set_str(o, text, dst, err);
 }
 
-int field_flag(const char *text, bool *dst, struct config_err *err)
+int field_flag(const char *text, bool *dst, struct errtext *err)
 {
 	bool on = strcmp(text, "on") == 0;
 
@@ -72,7 +72,7 @@ int field_flag(const char *text, bool *dst, struct config_err *err)
 }
 
 static int set_number(const char *text, uint64_t min, uint64_t max, uint64_t *dst,
-		      struct config_err *err)
+		      struct errtext *err)
 {
 	int r = num_u64(text, strlen(text), min, max, dst);
 
@@ -86,12 +86,12 @@ static int set_number(const char *text, uint64_t min, uint64_t max, uint64_t *ds
 
 /* --- the VM --- */
 
-static int vm_kernel(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_kernel(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_path(o, text, &o->cfg->kernel, err);
 }
 
-static int vm_cmdline(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_cmdline(struct field_obj *o, const char *text, struct errtext *err)
 {
 	size_t n = strlen(text);
 
@@ -102,7 +102,7 @@ static int vm_cmdline(struct field_obj *o, const char *text, struct config_err *
 }
 
 /* 0; -EINVAL, said in err; or -ERANGE: larger than 64 bits hold. */
-static int set_size(const char *text, const char *example, uint64_t *ret, struct config_err *err)
+static int set_size(const char *text, const char *example, uint64_t *ret, struct errtext *err)
 {
 	int r = num_size(text, ret);
 
@@ -113,7 +113,7 @@ static int set_size(const char *text, const char *example, uint64_t *ret, struct
 	return r;
 }
 
-static int vm_mem(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_mem(struct field_obj *o, const char *text, struct errtext *err)
 {
 	uint64_t mem;
 	int r = set_size(text, "16M", &mem, err);
@@ -130,32 +130,32 @@ static int vm_mem(struct field_obj *o, const char *text, struct config_err *err)
 	return 0;
 }
 
-static int vm_id(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_id(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_id(o, text, VM_ID_MAX, &o->cfg->id, err);
 }
 
-static int vm_console(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_console(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_path(o, text, &o->cfg->console, err);
 }
 
-static int vm_api_sock(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_api_sock(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_path(o, text, &o->cfg->api_sock, err);
 }
 
-static int vm_metrics_path(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_metrics_path(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_path(o, text, &o->cfg->metrics, err);
 }
 
-static int vm_boot_timer(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_boot_timer(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_flag(text, &o->cfg->boot_timer, err);
 }
 
-static int vm_idle(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_idle(struct field_obj *o, const char *text, struct errtext *err)
 {
 	if (strcmp(text, "auto") == 0)
 		o->cfg->idle = IDLE_AUTO;
@@ -168,7 +168,7 @@ static int vm_idle(struct field_obj *o, const char *text, struct config_err *err
 	return 0;
 }
 
-static int vm_serve(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_serve(struct field_obj *o, const char *text, struct errtext *err)
 {
 	struct serve_addr a;
 	char why[200];
@@ -178,7 +178,7 @@ static int vm_serve(struct field_obj *o, const char *text, struct config_err *er
 	return set_path(o, text, &o->cfg->serve, err);
 }
 
-static int vm_serve_timeout(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_serve_timeout(struct field_obj *o, const char *text, struct errtext *err)
 {
 	uint64_t ms;
 
@@ -191,12 +191,12 @@ static int vm_serve_timeout(struct field_obj *o, const char *text, struct config
 	return 0;
 }
 
-static int vm_track_dirty(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_track_dirty(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_flag(text, &o->cfg->track_dirty, err);
 }
 
-static int vm_hostname(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_hostname(struct field_obj *o, const char *text, struct errtext *err)
 {
 	static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
 	size_t n = strlen(text);
@@ -207,7 +207,7 @@ static int vm_hostname(struct field_obj *o, const char *text, struct config_err 
 	return set_str(o, text, &o->cfg->hostname, err);
 }
 
-static int vm_env(struct field_obj *o, const char *text, struct config_err *err)
+static int vm_env(struct field_obj *o, const char *text, struct errtext *err)
 {
 	struct vm_config *cfg = o->cfg;
 	size_t all = strlen(text) + 1;
@@ -246,27 +246,27 @@ const struct field vm_fields[] = {
 
 /* --- a disk --- */
 
-static int blk_id(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_id(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_id(o, text, DEV_ID_MAX, &o->blk->id, err);
 }
 
-static int blk_path(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_path(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_path(o, text, &o->blk->path, err);
 }
 
-static int blk_ro(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_ro(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_flag(text, &o->blk->ro, err);
 }
 
-static int blk_direct(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_direct(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_flag(text, &o->blk->direct, err);
 }
 
-static int blk_queues(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_queues(struct field_obj *o, const char *text, struct errtext *err)
 {
 	uint64_t v;
 	int r = set_number(text, 1, 8, &v, err);
@@ -276,12 +276,12 @@ static int blk_queues(struct field_obj *o, const char *text, struct config_err *
 	return r;
 }
 
-static int blk_overlay(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_overlay(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_path(o, text, &o->blk->overlay, err);
 }
 
-static int blk_overlay_max(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_overlay_max(struct field_obj *o, const char *text, struct errtext *err)
 {
 	uint64_t max;
 	int r = set_size(text, "64M", &max, err);
@@ -295,8 +295,7 @@ static int blk_overlay_max(struct field_obj *o, const char *text, struct config_
 }
 
 /* A limit that is there twice is two keys for the same thing: JSON has two ways to say it. */
-static int set_bucket(const char *text, bool bytes, struct token_bucket *dst,
-		      struct config_err *err)
+static int set_bucket(const char *text, bool bytes, struct token_bucket *dst, struct errtext *err)
 {
 	if (dst->refill_ms)
 		return config_fail(err, "this limit is there twice; say it once");
@@ -304,7 +303,7 @@ static int set_bucket(const char *text, bool bytes, struct token_bucket *dst,
 }
 
 /* The command line's way to say what is an object in JSON. */
-static int no_object(struct field_obj *o, const char *text, struct config_err *err)
+static int no_object(struct field_obj *o, const char *text, struct errtext *err)
 {
 	(void)o;
 	(void)text;
@@ -312,12 +311,12 @@ static int no_object(struct field_obj *o, const char *text, struct config_err *e
 				"ops=NUMBER/TIME (rx-bw, tx-bw... for a network interface)");
 }
 
-static int blk_bw(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_bw(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_bucket(text, true, &o->blk->limit.bw, err);
 }
 
-static int blk_ops(struct field_obj *o, const char *text, struct config_err *err)
+static int blk_ops(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_bucket(text, false, &o->blk->limit.ops, err);
 }
@@ -338,12 +337,12 @@ const struct field blk_fields[] = {
 
 /* --- a network interface --- */
 
-static int net_id(struct field_obj *o, const char *text, struct config_err *err)
+static int net_id(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_id(o, text, DEV_ID_MAX, &o->net->id, err);
 }
 
-static int net_tap(struct field_obj *o, const char *text, struct config_err *err)
+static int net_tap(struct field_obj *o, const char *text, struct errtext *err)
 {
 	size_t n = strlen(text);
 
@@ -355,7 +354,7 @@ static int net_tap(struct field_obj *o, const char *text, struct config_err *err
 	return set_str(o, text, &o->net->tap, err);
 }
 
-static int net_user(struct field_obj *o, const char *text, struct config_err *err)
+static int net_user(struct field_obj *o, const char *text, struct errtext *err)
 {
 	bool on = false;
 	int r = field_flag(text, &on, err);
@@ -365,7 +364,7 @@ static int net_user(struct field_obj *o, const char *text, struct config_err *er
 	return r;
 }
 
-static int net_fd(struct field_obj *o, const char *text, struct config_err *err)
+static int net_fd(struct field_obj *o, const char *text, struct errtext *err)
 {
 	uint64_t v;
 	int r = set_number(text, 3, FD_MAX, &v, err);
@@ -375,7 +374,7 @@ static int net_fd(struct field_obj *o, const char *text, struct config_err *err)
 	return r;
 }
 
-static int net_mac(struct field_obj *o, const char *text, struct config_err *err)
+static int net_mac(struct field_obj *o, const char *text, struct errtext *err)
 {
 	int r = value_mac(text, o->net->mac, err);
 
@@ -384,7 +383,7 @@ static int net_mac(struct field_obj *o, const char *text, struct config_err *err
 	return r;
 }
 
-static int set_ip4(const char *text, uint32_t *dst, struct config_err *err)
+static int set_ip4(const char *text, uint32_t *dst, struct errtext *err)
 {
 	static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff};
 	uint8_t a[16];
@@ -397,7 +396,7 @@ static int set_ip4(const char *text, uint32_t *dst, struct config_err *err)
 	return r;
 }
 
-static int net_ip(struct field_obj *o, const char *text, struct config_err *err)
+static int net_ip(struct field_obj *o, const char *text, struct errtext *err)
 {
 	const char *slash = strchr(text, '/');
 	char addr[64];
@@ -415,17 +414,17 @@ static int net_ip(struct field_obj *o, const char *text, struct config_err *err)
 	return r;
 }
 
-static int net_gw(struct field_obj *o, const char *text, struct config_err *err)
+static int net_gw(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_ip4(text, &o->net->gw4, err);
 }
 
-static int net_dns(struct field_obj *o, const char *text, struct config_err *err)
+static int net_dns(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_ip4(text, &o->net->dns4, err);
 }
 
-static int net_mtu(struct field_obj *o, const char *text, struct config_err *err)
+static int net_mtu(struct field_obj *o, const char *text, struct errtext *err)
 {
 	uint64_t v;
 	int r = set_number(text, 68, 65535, &v, err);
@@ -435,7 +434,7 @@ static int net_mtu(struct field_obj *o, const char *text, struct config_err *err
 	return r;
 }
 
-static int net_fwd_add(struct field_obj *o, const char *text, struct config_err *err)
+static int net_fwd_add(struct field_obj *o, const char *text, struct errtext *err)
 {
 	struct net_config *n = o->net;
 	int r;
@@ -449,17 +448,17 @@ static int net_fwd_add(struct field_obj *o, const char *text, struct config_err 
 	return r;
 }
 
-static int net_host_loopback(struct field_obj *o, const char *text, struct config_err *err)
+static int net_host_loopback(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_flag(text, &o->net->host_loopback, err);
 }
 
-static int net_antispoof(struct field_obj *o, const char *text, struct config_err *err)
+static int net_antispoof(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_flag(text, &o->net->policy.antispoof, err);
 }
 
-static int net_addr_add(struct field_obj *o, const char *text, struct config_err *err)
+static int net_addr_add(struct field_obj *o, const char *text, struct errtext *err)
 {
 	struct net_policy *p = &o->net->policy;
 	const unsigned max = sizeof p->addrs / sizeof p->addrs[0];
@@ -475,7 +474,7 @@ static int net_addr_add(struct field_obj *o, const char *text, struct config_err
 
 /* The list being there at all is what restricts; "none" is how a command line writes the empty one.
  */
-static int net_allow_add(struct field_obj *o, const char *text, struct config_err *err)
+static int net_allow_add(struct field_obj *o, const char *text, struct errtext *err)
 {
 	struct net_policy *p = &o->net->policy;
 	int r;
@@ -492,22 +491,22 @@ static int net_allow_add(struct field_obj *o, const char *text, struct config_er
 	return r;
 }
 
-static int net_rx_bw(struct field_obj *o, const char *text, struct config_err *err)
+static int net_rx_bw(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_bucket(text, true, &o->net->rx_limit.bw, err);
 }
 
-static int net_rx_ops(struct field_obj *o, const char *text, struct config_err *err)
+static int net_rx_ops(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_bucket(text, false, &o->net->rx_limit.ops, err);
 }
 
-static int net_tx_bw(struct field_obj *o, const char *text, struct config_err *err)
+static int net_tx_bw(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_bucket(text, true, &o->net->tx_limit.bw, err);
 }
 
-static int net_tx_ops(struct field_obj *o, const char *text, struct config_err *err)
+static int net_tx_ops(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_bucket(text, false, &o->net->tx_limit.ops, err);
 }
@@ -557,7 +556,7 @@ int field_find(const struct field *fields, const char *name)
 	return -1;
 }
 
-int field_unknown(const struct field *fields, const char *name, struct config_err *err)
+int field_unknown(const struct field *fields, const char *name, struct errtext *err)
 {
 	const char *best = NULL;
 	size_t best_d = 3;
@@ -575,16 +574,14 @@ int field_unknown(const struct field *fields, const char *name, struct config_er
 	return config_fail(err, "unknown key '%.64s'", name);
 }
 
-int field_blame(struct config_err *err, const char *where, const char *name)
+int field_blame(struct errtext *err, const char *where, const char *name)
 {
-	struct config_err inner = *err;
-
-	return config_fail(err, "%.80s%.40s: %s", where, name, inner.text);
+	return errtext_blame(err, -EINVAL, "%.80s%.40s", where, name);
 }
 
 /* --- devices --- */
 
-struct blk_config *blk_config_add(struct vm_config *cfg, struct config_err *err)
+struct blk_config *blk_config_add(struct vm_config *cfg, struct errtext *err)
 {
 	if (cfg->nblk == CONFIG_MAX_BLK) {
 		config_fail(err, "more than %d disks", CONFIG_MAX_BLK);
@@ -597,7 +594,7 @@ struct blk_config *blk_config_add(struct vm_config *cfg, struct config_err *err)
 	return b;
 }
 
-struct net_config *net_config_add(struct vm_config *cfg, struct config_err *err)
+struct net_config *net_config_add(struct vm_config *cfg, struct errtext *err)
 {
 	if (cfg->nnet == CONFIG_MAX_NET) {
 		config_fail(err, "more than %d network interfaces", CONFIG_MAX_NET);
@@ -610,7 +607,7 @@ struct net_config *net_config_add(struct vm_config *cfg, struct config_err *err)
 	return n;
 }
 
-int blk_config_finish(struct vm_config *cfg, struct blk_config *b, struct config_err *err)
+int blk_config_finish(struct vm_config *cfg, struct blk_config *b, struct errtext *err)
 {
 	static const char *const names[CONFIG_MAX_BLK] = {"blk0", "blk1", "blk2", "blk3"};
 
@@ -630,7 +627,7 @@ int blk_config_finish(struct vm_config *cfg, struct blk_config *b, struct config
 	return 0;
 }
 
-int net_config_finish(struct vm_config *cfg, struct net_config *n, struct config_err *err)
+int net_config_finish(struct vm_config *cfg, struct net_config *n, struct errtext *err)
 {
 	static const char *const names[CONFIG_MAX_NET] = {"eth0", "eth1", "eth2", "eth3"};
 	int backends = (n->tap != NULL) + (n->fd >= 0) + (n->backend == NET_USER);

@@ -39,14 +39,13 @@ static const char *type_name(const json_t *v)
 	return "unknown";
 }
 
-static int wrong_type(const json_t *v, const char *want, struct config_err *err)
+static int wrong_type(const json_t *v, const char *want, struct errtext *err)
 {
 	return config_fail(err, "is %s; it has to be %s", type_name(v), want);
 }
 
 /* One value that is not a list, its type checked, to its judge. */
-static int set_scalar(struct field_obj *obj, const struct field *f, json_t *v,
-		      struct config_err *err)
+static int set_scalar(struct field_obj *obj, const struct field *f, json_t *v, struct errtext *err)
 {
 	char text[24];
 
@@ -75,7 +74,7 @@ static int set_scalar(struct field_obj *obj, const struct field *f, json_t *v,
 }
 
 static int set_list(struct field_obj *obj, const struct field *f, json_t *v, const char *where,
-		    struct config_err *err)
+		    struct errtext *err)
 {
 	char name[40];
 	json_t *item;
@@ -101,7 +100,7 @@ static int set_list(struct field_obj *obj, const struct field *f, json_t *v, con
 
 /* Firecracker's TokenBucket, {"size": N, "one_time_burst": N, "refill_time": MS}, as the text that
  * its judge reads. */
-static int bucket_text(json_t *v, bool bytes, char *text, size_t len, struct config_err *err)
+static int bucket_text(json_t *v, bool bytes, char *text, size_t len, struct errtext *err)
 {
 	json_int_t n[3] = {-1, 0, -1}; /* size and refill_time have no default */
 	static const char *const names[] = {"size", "one_time_burst", "refill_time"};
@@ -136,7 +135,7 @@ static int bucket_text(json_t *v, bool bytes, char *text, size_t len, struct con
 /* Firecracker's RateLimiter, {"bandwidth": bucket, "ops": bucket}, either of which may be left out
  * or null: "rx_rate_limiter" is "rx_bw" and "rx_ops". */
 static int set_limiter(struct field_obj *obj, const struct field *fields, const char *name,
-		       json_t *v, const char *where, struct config_err *err)
+		       json_t *v, const char *where, struct errtext *err)
 {
 	int prefix = (int)(strlen(name) - strlen("rate_limiter"));
 	char at[64], text[80], key[16];
@@ -169,7 +168,7 @@ static int set_limiter(struct field_obj *obj, const struct field *fields, const 
 
 /* One key of an object; where is what comes before its name, such as "net[0]." */
 static int set_key(struct field_obj *obj, const struct field *fields, const char *key, json_t *v,
-		   const char *where, struct config_err *err)
+		   const char *where, struct errtext *err)
 {
 	int i = field_find(fields, key);
 
@@ -189,7 +188,7 @@ static int set_key(struct field_obj *obj, const struct field *fields, const char
 }
 
 static int decode_device(struct vm_config *cfg, bool net, json_t *dev, const char *at,
-			 struct config_err *err)
+			 struct errtext *err)
 {
 	struct field_obj obj = {.cfg = cfg};
 	const char *key, *id = json_string_value(json_object_get(dev, "id"));
@@ -216,8 +215,7 @@ static int decode_device(struct vm_config *cfg, bool net, json_t *dev, const cha
 	return r < 0 ? field_blame(err, at, "") : 0;
 }
 
-static int decode_devices(struct vm_config *cfg, const char *key, json_t *list,
-			  struct config_err *err)
+static int decode_devices(struct vm_config *cfg, const char *key, json_t *list, struct errtext *err)
 {
 	bool net = strcmp(key, "net") == 0;
 	json_t *dev;
@@ -245,8 +243,8 @@ static int decode_devices(struct vm_config *cfg, const char *key, json_t *list,
 /* "restore" or "snapshot": an object of its own keys. */
 static int decode_object(struct vm_config *cfg, const char *name, json_t *o,
 			 const struct field *fields,
-			 int (*finish)(struct vm_config *cfg, struct config_err *err),
-			 struct config_err *err)
+			 int (*finish)(struct vm_config *cfg, struct errtext *err),
+			 struct errtext *err)
 {
 	struct field_obj obj = {.cfg = cfg};
 	char where[32];
@@ -266,7 +264,7 @@ static int decode_object(struct vm_config *cfg, const char *name, json_t *o,
 	return finish(cfg, err) < 0 ? field_blame(err, name, "") : 0;
 }
 
-static int decode_key(struct vm_config *cfg, const char *key, json_t *v, struct config_err *err)
+static int decode_key(struct vm_config *cfg, const char *key, json_t *v, struct errtext *err)
 {
 	struct field_obj obj = {.cfg = cfg};
 
@@ -281,7 +279,7 @@ static int decode_key(struct vm_config *cfg, const char *key, json_t *v, struct 
 	return set_key(&obj, vm_fields, key, v, "", err);
 }
 
-static int decode_root(struct vm_config *cfg, json_t *root, struct config_err *err)
+static int decode_root(struct vm_config *cfg, json_t *root, struct errtext *err)
 {
 	const char *key;
 	json_t *v;
@@ -303,7 +301,7 @@ static int decode_root(struct vm_config *cfg, json_t *root, struct config_err *e
 	return 0;
 }
 
-int config_json_decode(struct vm_config *cfg, const char *text, size_t len, struct config_err *err)
+int config_json_decode(struct vm_config *cfg, const char *text, size_t len, struct errtext *err)
 {
 	json_error_t je;
 	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
@@ -336,7 +334,7 @@ static ssize_t read_all(int fd, char *buf, size_t cap)
 	return (ssize_t)n;
 }
 
-int config_json_load(struct vm_config *cfg, const char *path, struct config_err *err)
+int config_json_load(struct vm_config *cfg, const char *path, struct errtext *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	const char *name = is_stdin ? "standard input" : path;
@@ -615,7 +613,7 @@ static void seed_hashes(void)
 }
 
 int config_json_decode_shape(struct vm_config *cfg, const char *text, size_t len,
-			     struct config_err *err)
+			     struct errtext *err)
 {
 	seed_hashes();
 	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *v;

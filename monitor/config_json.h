@@ -12,9 +12,9 @@
 
 /* Add what the text says to an initialised cfg. 0, or -EINVAL with the path of the offending key in
  * err. */
-int config_json_decode(struct vm_config *cfg, const char *text, size_t len, struct config_err *err);
+int config_json_decode(struct vm_config *cfg, const char *text, size_t len, struct errtext *err);
 /* The same from a file, "-" being stdin; err names the file. */
-int config_json_load(struct vm_config *cfg, const char *path, struct config_err *err);
+int config_json_load(struct vm_config *cfg, const char *path, struct errtext *err);
 /* Print cfg so that config_json_decode gives it back. 0, -EILSEQ (what is not UTF-8 cannot be JSON)
  * or -EIO. */
 int config_json_print(const struct vm_config *cfg, FILE *out);
@@ -23,6 +23,6 @@ int config_json_print(const struct vm_config *cfg, FILE *out);
 char *config_json_shape(const struct vm_config *cfg);
 /* The way back; any other key is an error. */
 int config_json_decode_shape(struct vm_config *cfg, const char *text, size_t len,
-			     struct config_err *err);
+			     struct errtext *err);
 
 #endif

@@ -16,37 +16,37 @@
 
 /* --- restore --- */
 
-static int restore_path(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_path(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->restore.path, err);
 }
 
-static int restore_mem(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_mem(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->restore.mem, err);
 }
 
-static int restore_base(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_base(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->restore.base, err);
 }
 
-static int restore_base_mem(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_base_mem(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->restore.base_mem, err);
 }
 
-static int restore_key(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_key(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->restore.key, err);
 }
 
-static int restore_sig(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_sig(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->restore.sig, err);
 }
 
-static int restore_verify(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_verify(struct field_obj *o, const char *text, struct errtext *err)
 {
 	static const char *const modes[] = {[VERIFY_AUTO] = "auto",
 					    [VERIFY_NONE] = "none",
@@ -62,7 +62,7 @@ static int restore_verify(struct field_obj *o, const char *text, struct config_e
 	return config_fail(err, "'%.64s' is not auto, none, full, copy or lazy", text);
 }
 
-static int restore_prefetch(struct field_obj *o, const char *text, struct config_err *err)
+static int restore_prefetch(struct field_obj *o, const char *text, struct errtext *err)
 {
 	bool on = true;
 	int r = field_flag(text, &on, err);
@@ -83,7 +83,7 @@ const struct field restore_fields[] = {
 	{NULL, FIELD_STRING, NULL},
 };
 
-int restore_config_finish(struct vm_config *cfg, struct config_err *err)
+int restore_config_finish(struct vm_config *cfg, struct errtext *err)
 {
 	const struct restore_config *r = &cfg->restore;
 
@@ -105,17 +105,17 @@ int restore_config_finish(struct vm_config *cfg, struct config_err *err)
 
 /* --- snapshot --- */
 
-static int save_path(struct field_obj *o, const char *text, struct config_err *err)
+static int save_path(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->save.path, err);
 }
 
-static int save_mem(struct field_obj *o, const char *text, struct config_err *err)
+static int save_mem(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_path(o->cfg, text, &o->cfg->save.mem, err);
 }
 
-static int save_run(struct field_obj *o, const char *text, struct config_err *err)
+static int save_run(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return field_flag(text, &o->cfg->save.run, err);
 }
@@ -127,7 +127,7 @@ const struct field snapshot_fields[] = {
 	{NULL, FIELD_STRING, NULL},
 };
 
-int snapshot_config_finish(struct vm_config *cfg, struct config_err *err)
+int snapshot_config_finish(struct vm_config *cfg, struct errtext *err)
 {
 	if (!cfg->save.path)
 		return config_fail(err, "no path; say path=STATE");
@@ -136,7 +136,7 @@ int snapshot_config_finish(struct vm_config *cfg, struct config_err *err)
 
 /* --- fork --- */
 
-static int fork_n(struct field_obj *o, const char *text, struct config_err *err)
+static int fork_n(struct field_obj *o, const char *text, struct errtext *err)
 {
 	uint64_t n;
 
@@ -149,7 +149,7 @@ static int fork_n(struct field_obj *o, const char *text, struct config_err *err)
 
 /* A text with at most one %d, and no other %. */
 static int set_pattern(struct vm_config *cfg, const char *text, const char **dst,
-		       struct config_err *err)
+		       struct errtext *err)
 {
 	const char *percent = strchr(text, '%');
 
@@ -160,27 +160,27 @@ static int set_pattern(struct vm_config *cfg, const char *text, const char **dst
 	return field_path(cfg, text, dst, err);
 }
 
-static int fork_id(struct field_obj *o, const char *text, struct config_err *err)
+static int fork_id(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_pattern(o->cfg, text, &o->cfg->fork.id, err);
 }
 
-static int fork_console(struct field_obj *o, const char *text, struct config_err *err)
+static int fork_console(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_pattern(o->cfg, text, &o->cfg->fork.console, err);
 }
 
-static int fork_metrics(struct field_obj *o, const char *text, struct config_err *err)
+static int fork_metrics(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_pattern(o->cfg, text, &o->cfg->fork.metrics, err);
 }
 
-static int fork_hostname(struct field_obj *o, const char *text, struct config_err *err)
+static int fork_hostname(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_pattern(o->cfg, text, &o->cfg->fork.hostname, err);
 }
 
-static int fork_tap(struct field_obj *o, const char *text, struct config_err *err)
+static int fork_tap(struct field_obj *o, const char *text, struct errtext *err)
 {
 	return set_pattern(o->cfg, text, &o->cfg->fork.tap, err);
 }
@@ -195,7 +195,7 @@ const struct field fork_fields[] = {
 	{NULL, FIELD_STRING, NULL},
 };
 
-int fork_config_finish(struct vm_config *cfg, struct config_err *err)
+int fork_config_finish(struct vm_config *cfg, struct errtext *err)
 {
 	if (!cfg->fork.n)
 		return config_fail(err, "no number of copies; say n=N");
@@ -204,7 +204,7 @@ int fork_config_finish(struct vm_config *cfg, struct config_err *err)
 
 /* The pattern's text for copy i to the key's own judge. */
 static int set_numbered(struct field_obj *obj, const struct field *fields, const char *key,
-			const char *pattern, unsigned i, struct config_err *err)
+			const char *pattern, unsigned i, struct errtext *err)
 {
 	char text[PATH_MAX + 16];
 	const char *percent = pattern ? strchr(pattern, '%') : NULL;
@@ -222,7 +222,7 @@ static int set_numbered(struct field_obj *obj, const struct field *fields, const
 }
 
 int fork_config_copy(struct vm_config *dst, const struct vm_config *cfg, unsigned i,
-		     struct config_err *err)
+		     struct errtext *err)
 {
 	const struct fork_config *f = &cfg->fork;
 	struct field_obj obj = {.cfg = dst, .net = &dst->net[0]};
@@ -241,7 +241,7 @@ int fork_config_copy(struct vm_config *dst, const struct vm_config *cfg, unsigne
 
 /* --- devices --- */
 
-static int no_device(const char *kind, const char *id, const char *have, struct config_err *err)
+static int no_device(const char *kind, const char *id, const char *have, struct errtext *err)
 {
 	if (!*have)
 		return config_fail(err, "the VM has no %s that could be re-bound", kind);
@@ -249,7 +249,7 @@ static int no_device(const char *kind, const char *id, const char *have, struct 
 		  : config_fail(err, "no id; the VM has %s", have);
 }
 
-struct blk_config *blk_config_of(struct vm_config *cfg, const char *id, struct config_err *err)
+struct blk_config *blk_config_of(struct vm_config *cfg, const char *id, struct errtext *err)
 {
 	char text[160];
 	struct buf have;
@@ -266,7 +266,7 @@ struct blk_config *blk_config_of(struct vm_config *cfg, const char *id, struct c
 	return NULL;
 }
 
-struct net_config *net_config_of(struct vm_config *cfg, const char *id, struct config_err *err)
+struct net_config *net_config_of(struct vm_config *cfg, const char *id, struct errtext *err)
 {
 	char text[160];
 	struct buf have;

@@ -23,7 +23,7 @@ static int hex(char c)
 	return -1;
 }
 
-int value_mac(const char *s, uint8_t ret_mac[6], struct config_err *err)
+int value_mac(const char *s, uint8_t ret_mac[6], struct errtext *err)
 {
 	uint8_t mac[6], any = 0;
 
@@ -65,7 +65,7 @@ static int parse_ip(const char *s, size_t n, uint8_t addr[16])
 	return inet_pton(AF_INET6, text, addr) == 1 && memcmp(addr, v4_mapped, 12) != 0 ? 6 : 0;
 }
 
-int value_ip(const char *s, uint8_t ret_addr[16], struct config_err *err)
+int value_ip(const char *s, uint8_t ret_addr[16], struct errtext *err)
 {
 	uint8_t addr[16];
 
@@ -182,7 +182,7 @@ static int parse_allow_tail(const char *s, size_t n, bool v6, struct net_allow *
 	return parse_ports(s + 1, n - 1, a);
 }
 
-int value_allow(const char *s, struct net_allow *ret_allow, struct config_err *err)
+int value_allow(const char *s, struct net_allow *ret_allow, struct errtext *err)
 {
 	struct net_allow a = {.port_lo = 0, .port_hi = 65535};
 	size_t n = strlen(s), addr_len, rest;
@@ -216,7 +216,7 @@ int value_allow(const char *s, struct net_allow *ret_allow, struct config_err *e
 	return 0;
 }
 
-int value_fwd(const char *s, struct net_fwd *ret_fwd, struct config_err *err)
+int value_fwd(const char *s, struct net_fwd *ret_fwd, struct errtext *err)
 {
 	struct net_fwd f = {.host_addr = INADDR_LOOPBACK};
 	const char *p = s, *last, *mid;
@@ -273,7 +273,7 @@ static int parse_ms(const char *s, uint64_t *ret_ms)
 	return r;
 }
 
-int value_bucket(const char *s, bool bytes, struct token_bucket *ret_bucket, struct config_err *err)
+int value_bucket(const char *s, bool bytes, struct token_bucket *ret_bucket, struct errtext *err)
 {
 	struct token_bucket b = {0};
 	const char *slash = strchr(s, '/'), *plus = strchr(s, '+'), *end;

@@ -82,7 +82,7 @@ static int create_and_run(struct front *front, const struct vm_config *cfg, uint
 /* A message makes it, when everything is made that does not depend on it. */
 static int stand_by_and_run(struct front *front, struct vm_config *cfg, int fd)
 {
-	struct config_err why;
+	struct errtext why;
 	char err[512];
 	int r = vm_prepare(&vm, err, sizeof err);
 
@@ -155,7 +155,7 @@ int main(int argc, char *argv[])
 	static struct opts opts;
 	uint64_t t_start = vm_now();
 	struct front front = {.vm = &vm, .argc = argc, .argv = argv};
-	struct config_err err;
+	struct errtext err;
 
 	relro_protect();
 	log_init("mayfly-monitor", NULL);

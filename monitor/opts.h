@@ -51,7 +51,7 @@ void opts_early(int argc, char *const argv[], struct opts_early *ret);
  * Either way config_fini(cfg) when done.
  */
 int opts_parse(int argc, char *const argv[], struct vm_config *cfg, struct opts *ret_opts,
-	       struct config_err *err);
+	       struct errtext *err);
 /* Print what was asked for instead of running. 0 or -errno. */
 int opts_answer(const struct opts *opts, const struct vm_config *cfg, FILE *out);
 

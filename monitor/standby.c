@@ -23,7 +23,7 @@ static void tell(int fd, const char *what, const char *text)
 }
 
 /* Give the descriptors their numbers. On failure those that came are closed with the process. */
-static int place(const int *fds, size_t n, struct config_err *err)
+static int place(const int *fds, size_t n, struct errtext *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		int to = STANDBY_FD + (int)i;
@@ -38,7 +38,7 @@ static int place(const int *fds, size_t n, struct config_err *err)
 
 /* One message: its length, 0 at the end, or -errno. */
 static ssize_t receive(int fd, char *text, int fds[STANDBY_FDS_MAX], size_t *ret_nfds,
-		       struct config_err *err)
+		       struct errtext *err)
 {
 	union {
 		struct cmsghdr head;
@@ -68,7 +68,7 @@ static ssize_t receive(int fd, char *text, int fds[STANDBY_FDS_MAX], size_t *ret
 	return n;
 }
 
-int standby_wait(int fd, struct vm_config *cfg, struct config_err *err)
+int standby_wait(int fd, struct vm_config *cfg, struct errtext *err)
 {
 	static char text[STANDBY_MAX];
 	int fds[STANDBY_FDS_MAX], r;

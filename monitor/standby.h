@@ -20,7 +20,7 @@
  * has closed, and nothing is wanted of us; -errno with err filled in, which the other side has been
  * told.
  */
-int standby_wait(int fd, struct vm_config *cfg, struct config_err *err);
+int standby_wait(int fd, struct vm_config *cfg, struct errtext *err);
 /* The VM is made ("ok") or why it is not; then fd is closed. */
 void standby_tell(int fd, const char *problem);
 

@@ -50,7 +50,7 @@ void api_free_config(struct vm_config *cfg)
 struct vm_config *api_base_config(struct api *api, struct api_call *call)
 {
 	struct vm_config *cfg = calloc(1, sizeof *cfg);
-	struct config_err err;
+	struct errtext err;
 
 	if (!cfg) {
 		no_memory(call);

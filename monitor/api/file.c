@@ -22,7 +22,7 @@ bool api_file_is(const json_t *root)
 }
 
 /* "block[0].path: is empty." of drives[0].path_on_host is "drives[0].path_on_host: is empty". */
-static int fail(const struct api_fault *f, struct config_err *err)
+static int fail(const struct api_fault *f, struct errtext *err)
 {
 	static const char body[] = SCHEMA_BODY_ERROR;
 	const char *text = f->text, *colon = strstr(text, ": ");
@@ -59,7 +59,7 @@ static int judge_file(const json_t *root, struct api_fault *fault)
 	return 0;
 }
 
-int api_file_decode(struct vm_config *cfg, json_t *root, struct config_err *err)
+int api_file_decode(struct vm_config *cfg, json_t *root, struct errtext *err)
 {
 	struct api_fault fault = {0};
 	const json_t *logger = json_object_get(root, "logger");

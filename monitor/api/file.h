@@ -15,6 +15,6 @@
 bool api_file_is(const json_t *root);
 /* Add what it says to an initialised cfg. 0, or -EINVAL with the path of the offending key in err.
  * Nulls are taken out of root. */
-int api_file_decode(struct vm_config *cfg, json_t *root, struct config_err *err);
+int api_file_decode(struct vm_config *cfg, json_t *root, struct errtext *err);
 
 #endif

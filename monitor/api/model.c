@@ -187,7 +187,7 @@ static void blame(struct api_fault *fault, const char *text, unsigned schema)
 static int decode(const json_t *own, unsigned schema, struct vm_config *cfg,
 		  struct api_fault *fault)
 {
-	struct config_err err;
+	struct errtext err;
 	char *text = json_dumps(own, JSON_COMPACT);
 	int r = text ? config_json_decode(cfg, text, strlen(text), &err)
 		     : config_fail(&err, "out of memory");
@@ -257,7 +257,7 @@ static void blame_device(const json_t *model, struct api_fault *fault)
 
 int model_config(const json_t *model, struct vm_config *cfg, bool whole, struct api_fault *fault)
 {
-	struct config_err err;
+	struct errtext err;
 	json_t *own;
 
 	if (judge_roots(model, whole, fault))

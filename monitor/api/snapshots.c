@@ -145,7 +145,7 @@ static int prepare_copies(struct api *api, struct api_call *call, struct vm_conf
 
 	json_array_foreach(json_object_get(call->body, "copies"), i, copy)
 	{
-		struct config_err err;
+		struct errtext err;
 		char at[40];
 
 		cfg[i] = calloc(1, sizeof **cfg);

@@ -36,7 +36,7 @@ static enum vm_phase phase(void *ctx)
 	return vm_phase(((struct front *)ctx)->vm);
 }
 
-static int base_config(void *ctx, struct vm_config *cfg, struct config_err *err)
+static int base_config(void *ctx, struct vm_config *cfg, struct errtext *err)
 {
 	struct front *f = ctx;
 	struct opts opts;
@@ -333,7 +333,7 @@ static int load_config(void *ctx, struct vm_config *cfg, const struct api_snapsh
 		       size_t errlen)
 {
 	struct restore_config *to = &cfg->restore;
-	struct config_err why;
+	struct errtext why;
 
 	(void)ctx;
 	if (keep(cfg, snap->state, &to->path) || keep(cfg, snap->mem, &to->mem) ||
@@ -348,7 +348,7 @@ static int load_config(void *ctx, struct vm_config *cfg, const struct api_snapsh
 	return r;
 }
 
-static int fork_config(void *ctx, struct vm_config *cfg, struct config_err *err)
+static int fork_config(void *ctx, struct vm_config *cfg, struct errtext *err)
 {
 	const struct front *f = ctx;
 

@@ -35,7 +35,7 @@ struct api_vmm {
 	void (*confine)(void *ctx);
 	enum vm_phase (*phase)(void *ctx);
 	/* Fill in cfg (zeroed) with what the command line says. */
-	int (*base_config)(void *ctx, struct vm_config *cfg, struct config_err *err);
+	int (*base_config)(void *ctx, struct vm_config *cfg, struct errtext *err);
 	/* Make the VM and let it run, or not yet. On success cfg belongs to the VM, until the end.
 	 */
 	int (*start)(void *ctx, struct vm_config *cfg, bool paused, char *err, size_t errlen);
@@ -56,7 +56,7 @@ struct api_vmm {
 	/* Mark the point to return to, or return to it. */
 	int (*rewind)(void *ctx, bool mark, char *err, size_t errlen);
 	/* Fill in cfg (zeroed) with what a copy of the VM inherits. */
-	int (*fork_config)(void *ctx, struct vm_config *cfg, struct config_err *err);
+	int (*fork_config)(void *ctx, struct vm_config *cfg, struct errtext *err);
 	int (*fork)(void *ctx, struct vm_config *const *cfg, unsigned n, pid_t *ret_pids, char *err,
 		    size_t errlen);
 	/* Look whether the guest passed a mark that is an event. True: there is one to come. */

@@ -16,8 +16,7 @@ void snapshot_close(struct snapshot *snap)
 }
 
 /* The devices that the text names are those of the state, in its order. */
-static int check_shape(const struct vm_config *cfg, const struct vm_state *st,
-		       struct config_err *err)
+static int check_shape(const struct vm_config *cfg, const struct vm_state *st, struct errtext *err)
 {
 	bool same = cfg->nblk + cfg->nnet == st->ndevs && cfg->mem == st->mem_size;
 
@@ -49,7 +48,7 @@ static void forget_identity(struct vm_config *cfg, const struct vm_state *st)
 	cfg->idle = st->idle_exit ? IDLE_EXIT : IDLE_HLT;
 }
 
-int snapshot_config(struct vm_config *cfg, struct config_err *err)
+int snapshot_config(struct vm_config *cfg, struct errtext *err)
 {
 	char why[sizeof err->text];
 

@@ -119,7 +119,7 @@ static void make_copies(struct vm *vm, struct vm_config *const *cfg, unsigned n,
 
 static int check_config(const struct vm *vm, const struct vm_config *cfg, char *err, size_t errlen)
 {
-	struct config_err why;
+	struct errtext why;
 
 	if (cfg->nblk != vm->cfg->nblk || cfg->nnet != vm->cfg->nnet || cfg->mem != vm->cfg->mem) {
 		snprintf(err, errlen, "a copy has the devices and the memory of its original");
@@ -144,7 +144,8 @@ static int check_config(const struct vm *vm, const struct vm_config *cfg, char *
 
 		const char *had = vm->cfg->blk[i].overlay;
 
-		if (b->overlay && had && strcmp(b->overlay, "mem") && !strcmp(b->overlay, had)) {
+		if (b->overlay && had && strcmp(b->overlay, "mem") != 0 &&
+		    !strcmp(b->overlay, had)) {
 			snprintf(err, errlen,
 				 "disk '%s' has its overlay in a file: two VMs would damage it; "
 				 "give each copy its own overlay",

@@ -53,5 +53,5 @@ clones: all hw-lane ## restore CLONES=1000 clones of one snapshot: no two share 
 	"$$@" 'O=$(O) IMAGE=$(O)/guests/snap WORK=/var/tmp/clones SLOW=10 python3 -B tests/guest/snap/check.py clone $(CLONES)'
 
 UNIT_TESTS += test_snap_config
-test_snap_config_SRCS = tests/unit/test_snap_config.c tests/unit/snap.c monitor/opts.c $(sort $(CONFIG_SRCS) $(SNAP_FILE_SRCS))
+test_snap_config_SRCS = tests/unit/test_snap_config.c tests/unit/snap.c monitor/opts.c monitor/opts_keys.c lib/opt.c $(sort $(CONFIG_SRCS) $(SNAP_FILE_SRCS))
 test_snap_config_LIBS = $(CONFIG_LIBS)

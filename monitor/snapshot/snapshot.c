@@ -130,7 +130,7 @@ static int save_asked(struct vm *vm)
 }
 
 /* The configurations of all copies, or NULL with a message. */
-static struct vm_config *copies(const struct vm_config *cfg, struct config_err *err)
+static struct vm_config *copies(const struct vm_config *cfg, struct errtext *err)
 {
 	struct vm_config *c = calloc(cfg->fork.n, sizeof *c);
 
@@ -153,7 +153,7 @@ static int fork_asked(struct vm *vm)
 	const unsigned n = vm->cfg->fork.n;
 	struct vm_config *ptr[VM_FORK_MAX], *cfg;
 	pid_t pid[VM_FORK_MAX];
-	struct config_err err;
+	struct errtext err;
 	int fd;
 
 	cfg = copies(vm->cfg, &err);

@@ -34,7 +34,7 @@ int snapshot_create(struct vm *vm, const char *state, const char *mem, bool diff
  * net_config_of, field_rebind); more or fewer are not possible. vm_create() restores a VM whose
  * cfg->snapshot is set. Any thread, before vm_create. 0 or -EINVAL with a message.
  */
-int snapshot_config(struct vm_config *cfg, struct config_err *err);
+int snapshot_config(struct vm_config *cfg, struct errtext *err);
 void snapshot_close(struct snapshot *snap); /* accepts NULL */
 
 /*

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int decode(struct vm_config *cfg, const char *text, size_t len)
 {
-	struct config_err err = {.text = ""};
+	struct errtext err = {.text = ""};
 
 	config_init(cfg);
 	if (config_json_decode(cfg, text, len, &err) == 0 && config_check(cfg, &err) == 0)

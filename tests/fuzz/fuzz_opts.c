@@ -35,7 +35,7 @@ static void is_runnable(const struct vm_config *cfg, int action)
 static void run(int argc, char *const argv[])
 {
 	static struct vm_config cfg;
-	struct config_err err = {.text = ""};
+	struct errtext err = {.text = ""};
 	struct opts opts;
 	int r = opts_parse(argc, argv, &cfg, &opts, &err);
 

@@ -8,7 +8,7 @@ FUZZERS += fuzz_symbols
 fuzz_symbols_SRCS = tests/fuzz/fuzz_symbols.c monitor/symbols.c
 
 FUZZERS += fuzz_opts
-fuzz_opts_SRCS = tests/fuzz/fuzz_opts.c monitor/opts.c $(CONFIG_SRCS)
+fuzz_opts_SRCS = tests/fuzz/fuzz_opts.c monitor/opts.c monitor/opts_keys.c lib/opt.c $(CONFIG_SRCS)
 fuzz_opts_LIBS = -I$(O)/gen $(CONFIG_LIBS)
 
 FUZZERS += fuzz_config

@@ -30,7 +30,7 @@ static enum vm_phase phase(void *ctx)
 	return ((struct api_stub *)ctx)->phase;
 }
 
-static int base_config(void *ctx, struct vm_config *cfg, struct config_err *err)
+static int base_config(void *ctx, struct vm_config *cfg, struct errtext *err)
 {
 	(void)ctx;
 	(void)err;

@@ -8,7 +8,7 @@ test_mmio_SRCS = tests/unit/test_mmio.c tests/unit/guest.c $(VIRTQ_SRCS) lib/log
 
 CONFIG_SRCS = monitor/config.c monitor/config_field.c monitor/config_json.c monitor/config_print.c monitor/config_snapshot.c \
               monitor/config_value.c monitor/serve/listen.c monitor/snapshot/config.c $(SNAP_READ_SRCS) $(API_MODEL_SRCS) \
-              lib/buf.c lib/kv.c lib/log.c lib/near.c lib/num.c
+              lib/buf.c lib/errtext.c lib/kv.c lib/log.c lib/near.c lib/num.c
 CONFIG_LIBS = -ljansson -lsodium
 
 UNIT_TESTS += test_num
@@ -22,7 +22,7 @@ UNIT_TESTS += test_handed
 test_handed_SRCS = tests/unit/test_handed.c lib/handed.c lib/num.c
 
 UNIT_TESTS += test_opts
-test_opts_SRCS = tests/unit/test_opts.c monitor/opts.c $(CONFIG_SRCS)
+test_opts_SRCS = tests/unit/test_opts.c monitor/opts.c monitor/opts_keys.c lib/opt.c $(CONFIG_SRCS)
 test_opts_LIBS = $(CONFIG_LIBS)
 
 UNIT_TESTS += test_config_json

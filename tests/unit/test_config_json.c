@@ -10,7 +10,7 @@
 #include "monitor/config_json.h"
 
 static struct vm_config cfg;
-static struct config_err err;
+static struct errtext err;
 
 static int decode(const char *json, size_t len)
 {

@@ -16,7 +16,7 @@
 
 static struct vm_config cfg;
 static struct opts opts;
-static struct config_err err;
+static struct errtext err;
 
 /* Words split at '|', so that values may hold spaces. */
 static int parse(const char *line)

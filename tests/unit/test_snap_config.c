@@ -24,7 +24,7 @@ static struct vm_state st;
 static uint8_t *mem;
 static char err[512], path[120];
 static struct vm_config cfg;
-static struct config_err why;
+static struct errtext why;
 
 static void add_dev(unsigned i, uint32_t kind, const char *id)
 {

@@ -79,13 +79,7 @@ static int set_limit(void *ctx, const char *val, struct errtext *err)
 	return 0;
 }
 
-static int set_json(void *ctx, const char *val, struct errtext *err)
-{
-	(void)val;
-	(void)err;
-	((struct command *)ctx)->json = true;
-	return 0;
-}
+OPT_FLAG(set_json, struct command, json)
 
 static const struct opt_def options[] = {
 	{"key", "FILE", false, set_key,

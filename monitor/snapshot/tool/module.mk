@@ -9,7 +9,7 @@ SNAP_TOOL_SRCS += monitor/snapshot/tool/info.c
 SNAP_TOOL_SRCS += monitor/snapshot/tool/merge.c
 
 HOST_PROGS += mayfly-snapshot
-mayfly-snapshot_SRCS = monitor/snapshot/tool/main.c $(SNAP_TOOL_SRCS) lib/errtext.c lib/log.c lib/near.c lib/num.c lib/opt.c
+mayfly-snapshot_SRCS = monitor/snapshot/tool/main.c $(SNAP_TOOL_SRCS) lib/errtext.c lib/log.c lib/near.c lib/num.c lib/opt.c lib/opt_parse.c
 mayfly-snapshot_LIBS = -lzstd -lsodium -ljansson
 mayfly-snapshot_LINK = dynamic
 
