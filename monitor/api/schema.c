@@ -11,8 +11,7 @@
 
 #include "lib/buf.h"
 
-#define BODY_ERROR SCHEMA_BODY_ERROR
-#define LIST_TEXT  300
+#define LIST_TEXT 300
 
 static const char *kind_of(const json_t *v)
 {
@@ -88,8 +87,8 @@ static int wrong_type(const json_t *v, unsigned type, struct api_fault *fault)
 		buf_printf(&b, " `%g`", json_real_value(v));
 	else if (json_is_boolean(v))
 		buf_printf(&b, " `%s`", json_is_true(v) ? "true" : "false");
-	return fault_set(fault, "wrong_type", BODY_ERROR "invalid type: %s, expected %s.", text,
-			 type_name(type));
+	return fault_set(fault, "wrong_type", SCHEMA_BODY_ERROR "invalid type: %s, expected %s.",
+			 text, type_name(type));
 }
 
 static bool has_type(const json_t *v, unsigned type)
@@ -116,10 +115,10 @@ static int judge_string(const struct schema_field *f, const json_t *v, struct ap
 	const char *s = json_string_value(v);
 
 	if (strlen(s) != json_string_length(v))
-		return fault_set(fault, "bad_value", BODY_ERROR "a NUL in a string.");
+		return fault_set(fault, "bad_value", SCHEMA_BODY_ERROR "a NUL in a string.");
 	if (f->values && !in_list(f->values, s))
 		return fault_set(fault, "out_of_range",
-				 BODY_ERROR "unknown variant `%.40s`, expected %s.", s,
+				 SCHEMA_BODY_ERROR "unknown variant `%.40s`, expected %s.", s,
 				 list_text(f->values, text));
 	return 0;
 }
@@ -130,8 +129,8 @@ static int judge_integer(const struct schema_field *f, const json_t *v, struct a
 
 	if (n < f->min || n > f->max)
 		return fault_set(fault, "out_of_range",
-				 BODY_ERROR "invalid value: integer `%" JSON_INTEGER_FORMAT
-					    "`, expected %" PRId64 " to %" PRId64 ".",
+				 SCHEMA_BODY_ERROR "invalid value: integer `%" JSON_INTEGER_FORMAT
+						   "`, expected %" PRId64 " to %" PRId64 ".",
 				 n, f->min, f->max);
 	return 0;
 }
@@ -144,8 +143,8 @@ static int judge_array(const struct schema_field *f, json_t *v, struct api_fault
 
 	if ((int64_t)json_array_size(v) < f->min || (int64_t)json_array_size(v) > f->max)
 		return fault_set(fault, "out_of_range",
-				 BODY_ERROR "invalid length %zu, expected %" PRId64 " to %" PRId64
-					    " items.",
+				 SCHEMA_BODY_ERROR "invalid length %zu, expected %" PRId64
+						   " to %" PRId64 " items.",
 				 json_array_size(v), f->min, f->max);
 	json_array_foreach(v, i, item)
 	{
@@ -207,8 +206,8 @@ static int unknown_field(const struct schema *s, const char *key, struct api_fau
 	buf_init(&b, text, sizeof text);
 	for (unsigned i = 0; i < s->nfields; i++)
 		list_name(&b, i, s->nfields, schema_str(schema_fields[s->first + i].name));
-	fault_set(fault, "unknown_field", BODY_ERROR "unknown field `%.60s`, expected %s.", key,
-		  text);
+	fault_set(fault, "unknown_field", SCHEMA_BODY_ERROR "unknown field `%.60s`, expected %s.",
+		  key, text);
 	return fault_field(fault, key);
 }
 
@@ -245,7 +244,7 @@ static int judge_object(unsigned id, json_t *v, struct api_fault *fault)
 
 		if (!f->required || json_object_get(v, schema_str(f->name)))
 			continue;
-		fault_set(fault, "missing_field", BODY_ERROR "missing field `%s`.",
+		fault_set(fault, "missing_field", SCHEMA_BODY_ERROR "missing field `%s`.",
 			  schema_str(f->name));
 		return fault_field(fault, schema_str(f->name));
 	}

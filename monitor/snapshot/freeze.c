@@ -55,9 +55,6 @@ void vm_freeze_answer(struct vm *vm, enum uk_why why, const struct vm_identity *
 		vm_seed(vm);
 	memcpy(a.seed, vm->layout.seed, sizeof a.seed);
 	memcpy(a.generation, vm->generation, sizeof a.generation);
-	a.tsc0 = vm->layout.tsc0;
-	a.mono0 = vm->layout.mono0;
-	a.wall0 = vm->layout.wall0;
 	(void)gmem_write(&vm->gm, vm->freeze_gpa + from, (const uint8_t *)&a + from,
 			 sizeof a - from);
 }

@@ -33,7 +33,7 @@ UNIT_TESTS += test_elf
 test_elf_SRCS = tests/unit/test_elf.c tests/unit/elf_image.c monitor/elf.c
 
 UNIT_TESTS += test_blk
-test_blk_SRCS = tests/unit/test_blk.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) monitor/confine_use.c lib/log.c
+test_blk_SRCS = tests/unit/test_blk.c tests/unit/clock.c tests/unit/guest.c $(VIRTQ_SRCS) $(VBLK_SRCS) $(BACKEND_BLK_SRCS) monitor/confine_use.c lib/log.c
 test_blk_LIBS = -luring -Wl,--wrap=fdatasync,--wrap=syscall,--wrap=io_uring_queue_init,--wrap=clock_gettime,--wrap=fallocate
 
 UNIT_TESTS += test_overlay
@@ -57,7 +57,7 @@ UNIT_TESTS += test_netpolicy
 test_netpolicy_SRCS = tests/unit/test_netpolicy.c monitor/virtio/netpolicy.c
 
 UNIT_TESTS += test_net
-test_net_SRCS = tests/unit/test_net.c tests/unit/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) monitor/confine_use.c monitor/signals.c lib/log.c
+test_net_SRCS = tests/unit/test_net.c tests/unit/clock.c tests/unit/guest.c $(VIRTQ_SRCS) $(VNET_SRCS) $(BACKEND_NET_SRCS) monitor/confine_use.c monitor/signals.c lib/log.c
 test_net_LIBS = -Wl,--wrap=clock_gettime
 $(O)/tests/test_net: | $(BIN)/mayfly-usernet
 

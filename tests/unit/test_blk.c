@@ -21,6 +21,7 @@
 #include "monitor/backend/uring.h"
 #include "monitor/config.h"
 #include "monitor/virtio/blk.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/guest.h"
 
 #define DISK (1u << 20)
@@ -78,19 +79,6 @@ int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 		return __real_fallocate(fd, mode, off, len);
 	errno = EOPNOTSUPP;
 	return -1;
-}
-
-static uint64_t fake_now; /* ns; 0: the clock is the host's */
-
-int __real_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	if (!fake_now || id != CLOCK_MONOTONIC)
-		return __real_clock_gettime(id, ts);
-	ts->tv_sec = (time_t)(fake_now / 1000000000);
-	ts->tv_nsec = (long)(fake_now % 1000000000);
-	return 0;
 }
 
 static char path[64];

@@ -284,7 +284,7 @@ Test(elf, notes)
 	refused("wrong size");
 	h.ph[PH_STACK] = h.ph[PH_NOTE];
 	refused("there are two");
-	h.note.version = 2;
+	h.note.version = UK_ABI_VERSION + 1;
 	refused("another version");
 	h.note.size = 40;
 	refused("another version");

@@ -22,6 +22,7 @@
 
 #include "monitor/config.h"
 #include "monitor/virtio/net.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/guest.h"
 
 #define N      256u
@@ -45,19 +46,6 @@ struct nhdr {
 	uint8_t flags, gso_type;
 	uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
 };
-
-static uint64_t fake_now; /* ns; 0: the clock is the host's */
-
-int __real_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	if (!fake_now || id != CLOCK_MONOTONIC)
-		return __real_clock_gettime(id, ts);
-	ts->tv_sec = (time_t)(fake_now / 1000000000);
-	ts->tv_nsec = (long)(fake_now % 1000000000);
-	return 0;
-}
 
 static struct net_config cfg;
 static struct virtio_dev *dev;

@@ -120,15 +120,21 @@ static unsigned judge(unsigned old, unsigned new, unsigned call)
 	return ret;
 }
 
-Test(snap_crash, killed_before_each_system_call)
+/* Kill the writer before its n-th system call, for every n, until one lives to its end. prepare is
+ * called before each.
+ */
+static void kill_at_each_call(void (*prepare)(unsigned n), unsigned least)
 {
 	unsigned here = 0, kills = 0, news = 0;
-	int status;
+	bool alive = true;
+	int status = 0;
 
-	for (unsigned n = 1;; n++) {
+	for (unsigned n = 1; alive; n++) {
+		if (prepare)
+			prepare(n);
 		pid_t pid = start_writer(n);
-		bool alive = to_call(pid, n, &status);
 
+		alive = to_call(pid, n, &status);
 		if (alive) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
@@ -138,12 +144,15 @@ Test(snap_crash, killed_before_each_system_call)
 
 		news += now == n;
 		here = now;
-		if (!alive)
-			break;
 	}
-	cr_assert_geq(kills, 40, "only %u", kills);
+	cr_assert_geq(kills, least, "only %u", kills);
 	cr_assert_geq(news, 2, "the new one was never whole before the end");
 	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+Test(snap_crash, killed_before_each_system_call)
+{
+	kill_at_each_call(NULL, 40);
 	char path[120];
 
 	snprintf(path, sizeof path, "%s.old", d.mem);
@@ -207,33 +216,11 @@ static void pack_signed(unsigned seed)
 /* The one that is there is signed too, and is asked for its signature each time. */
 Test(snap_crash, unpacking_killed_before_each_system_call)
 {
-	unsigned here = 0, kills = 0, news = 0;
-	int status;
-
 	snap_dir_make(&other);
 	snap_signer_make(&signer, &d);
 	snap_sign(&signer, &d);
 	key = signer.key;
 	writer = unpack;
-	for (unsigned n = 1;; n++) {
-		pack_signed(n);
-		pid_t pid = start_writer(n);
-		bool alive = to_call(pid, n, &status);
-
-		if (alive) {
-			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			kills++;
-		}
-		unsigned now = judge(here, n, n);
-
-		news += now == n;
-		here = now;
-		if (!alive)
-			break;
-	}
+	kill_at_each_call(pack_signed, 60);
 	snap_dir_remove(&other);
-	cr_assert_geq(kills, 60, "only %u", kills);
-	cr_assert_geq(news, 2, "the new one was never whole before the end");
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }

@@ -429,6 +429,7 @@ void uk__cache_drop(uint64_t blk, uint64_t n)
 
 struct flight {
 	struct uk_blk_req req[BATCH];
+	unsigned used;
 	volatile int pending;
 	int err;
 };
@@ -452,18 +453,33 @@ static int flight_wait(struct flight *f)
 	return f->err;
 }
 
-static int flight_add(struct flight *f, unsigned slot, enum uk_blk_op op, uint64_t blk, uint32_t n,
+/* One request more; waits for those before when all slots are taken. */
+static int flight_add(struct flight *f, enum uk_blk_op op, uint64_t blk, uint32_t n,
 		      const uint8_t *p)
 {
 	struct uk_sg sg = {.p = p, .len = n * c.bsize};
+	struct uk_blk_req *req;
 	int r;
 
-	f->req[slot] = (struct uk_blk_req){.done = flight_done, .arg = f};
+	if (f->used == BATCH) {
+		r = flight_wait(f);
+		if (r < 0)
+			return r;
+		f->used = 0;
+	}
+	req = &f->req[f->used++];
+	*req = (struct uk_blk_req){.done = flight_done, .arg = f};
 	f->pending++;
-	r = uk__blk_submit_wait(c.disk, &f->req[slot], op, blk * c.sectors, &sg, 1);
+	r = uk__blk_submit_wait(c.disk, req, op, blk * c.sectors, &sg, 1);
 	if (r < 0)
 		f->pending--;
 	return r;
+}
+
+/* All are back: r, or what went wrong on the way. */
+static int flight_end(struct flight *f, int r)
+{
+	return flight_wait(f) < 0 && r == 0 ? f->err : r;
 }
 
 /* How many blocks from blk on are all absent, or the request limit. */
@@ -478,21 +494,15 @@ static uint32_t absent_run(uint64_t blk, uint32_t n)
 
 int uk__cache_read_direct(uint64_t blk, uint32_t n, void *dst)
 {
-	struct flight f = {.pending = 0};
+	struct flight f = {.used = 0};
 	uint8_t *p = dst;
-	unsigned slot = 0;
 	int r = 0;
 
 	while (n > 0 && r == 0) {
 		uint32_t k = absent_run(blk, n);
 
 		if (k > 0) {
-			if (slot == BATCH) {
-				r = flight_wait(&f);
-				slot = 0;
-			}
-			if (r == 0)
-				r = flight_add(&f, slot++, UK_BLK_READ, blk, k, p);
+			r = flight_add(&f, UK_BLK_READ, blk, k, p);
 		} else {
 			k = 1;
 			r = uk__cache_read(blk, 0, p, c.bsize);
@@ -501,35 +511,25 @@ int uk__cache_read_direct(uint64_t blk, uint32_t n, void *dst)
 		n -= k;
 		p += (size_t)k * c.bsize;
 	}
-	if (flight_wait(&f) < 0 && r == 0)
-		r = f.err;
-	return r;
+	return flight_end(&f, r);
 }
 
 int uk__cache_write_direct(uint64_t blk, uint32_t n, const void *src)
 {
-	struct flight f = {.pending = 0};
+	struct flight f = {.used = 0};
 	const uint8_t *p = src;
-	unsigned slot = 0;
 	int r = 0;
 
 	uk__cache_drop(blk, n);
 	while (n > 0 && r == 0) {
 		uint32_t k = n < UK_BLK_IO_MAX / c.bsize ? n : UK_BLK_IO_MAX / c.bsize;
 
-		if (slot == BATCH) {
-			r = flight_wait(&f);
-			slot = 0;
-		}
-		if (r == 0)
-			r = flight_add(&f, slot++, UK_BLK_WRITE, blk, k, p);
+		r = flight_add(&f, UK_BLK_WRITE, blk, k, p);
 		blk += k;
 		n -= k;
 		p += (size_t)k * c.bsize;
 	}
-	if (flight_wait(&f) < 0 && r == 0)
-		r = f.err;
-	return r;
+	return flight_end(&f, r);
 }
 
 /* --- write-back ---------------------------------------------------------------------- */

@@ -208,57 +208,57 @@ int uk__dir_create(struct uk_node *dir, const char *name, mode_t mode, struct uk
 	return r;
 }
 
-int uk__dir_mkdir(struct uk_node *dir, const char *name, mode_t mode)
+/* A folder, or a link to target. */
+static errcode_t make(ext2_ino_t dir, ext2_ino_t ino, const char *target)
+{
+	return target ? ext2fs_symlink(m.fs, dir, ino, NULL, target)
+		      : ext2fs_mkdir(m.fs, dir, ino, NULL);
+}
+
+static int make_named(struct uk_node *dir, const char *name, mode_t mode, const char *target)
 {
 	struct uk_node *n;
 	ext2_ino_t ino;
 	errcode_t e;
+	int r;
+
+	e = new_inode(dir, mode, &ino);
+	if (!e)
+		e = make(dir->ino, ino, target);
+	if (e == EXT2_ET_BLOCK_ALLOC_FAIL && uk__ext2_reclaim() && uk__dir_begin(dir) == 0)
+		e = make(dir->ino, ino, target);
+	if (e)
+		return uk__ext2_err(e);
+	r = publish(dir, name, ino, &n);
+	if (r)
+		return r;
+	if (!target)
+		n->inode.i_mode = (uint16_t)mode;
+	uk__node_touch(n, true);
+	uk__node_put(n);
+	return 0;
+}
+
+int uk__dir_mkdir(struct uk_node *dir, const char *name, mode_t mode)
+{
 	int r = check_new(dir, name);
 
 	if (r)
 		return r;
 	if (dir->inode.i_links_count >= LINK_MAX_EXT2)
 		return -EMLINK;
-	e = new_inode(dir, S_IFDIR | mode, &ino);
-	if (!e)
-		e = ext2fs_mkdir(m.fs, dir->ino, ino, NULL);
-	if (e == EXT2_ET_BLOCK_ALLOC_FAIL && uk__ext2_reclaim() && uk__dir_begin(dir) == 0)
-		e = ext2fs_mkdir(m.fs, dir->ino, ino, NULL);
-	if (e)
-		return uk__ext2_err(e);
-	r = publish(dir, name, ino, &n);
-	if (r)
-		return r;
-	n->inode.i_mode = (uint16_t)(S_IFDIR | (mode & 07777));
-	uk__node_touch(n, true);
-	uk__node_put(n);
-	return 0;
+	return make_named(dir, name, S_IFDIR | (mode & 07777), NULL);
 }
 
 int uk__dir_symlink(struct uk_node *dir, const char *name, const char *target)
 {
-	struct uk_node *n;
-	ext2_ino_t ino;
-	errcode_t e;
 	int r = check_new(dir, name);
 
 	if (r)
 		return r;
 	if (strlen(target) >= m.bsize)
 		return -ENAMETOOLONG;
-	e = new_inode(dir, S_IFLNK | 0777, &ino);
-	if (!e)
-		e = ext2fs_symlink(m.fs, dir->ino, ino, NULL, target);
-	if (e == EXT2_ET_BLOCK_ALLOC_FAIL && uk__ext2_reclaim() && uk__dir_begin(dir) == 0)
-		e = ext2fs_symlink(m.fs, dir->ino, ino, NULL, target);
-	if (e)
-		return uk__ext2_err(e);
-	r = publish(dir, name, ino, &n);
-	if (r)
-		return r;
-	uk__node_touch(n, true);
-	uk__node_put(n);
-	return 0;
+	return make_named(dir, name, S_IFLNK | 0777, target);
 }
 
 int uk__dir_link(struct uk_node *dir, const char *name, struct uk_node *n)

@@ -3,14 +3,15 @@
  * uk_abi.h: the boot protocol between mayfly-monitor and a Mayfly image, compiled by both sides.
  * The guest trusts what it reads here (it comes from its monitor); the monitor trusts nothing that
  * the guest writes here: it copies a field once, then judges the copy. C standard headers only.
- * docs/boot-protocol.md is the prose; every change of a size or an offset raises UK_ABI_VERSION.
+ * docs/boot-protocol.md is the prose; every change of a size or an offset raises UK_ABI_VERSION,
+ * here and in the note that mayfly.ld writes.
  */
 #ifndef UK_ABI_H
 #define UK_ABI_H
 
 #include <stdint.h>
 
-#define UK_ABI_VERSION 1u
+#define UK_ABI_VERSION 2u
 #define UK_BOOT_MAGIC  0x796c666du /* "mfly", little endian */
 
 /*
@@ -182,7 +183,6 @@ struct uk_restore {
 	uint64_t req_len;	/* bytes at req_gpa */
 	uint8_t generation[16]; /* random, never the same for two runs from one snapshot */
 	uint8_t seed[64];
-	uint64_t tsc0, mono0, wall0;		/* as in struct uk_boot */
 	struct uk_restore_dev dev[UK_MAX_DEVS]; /* by slot */
 	char hostname[64];			/* "" = as before */
 	char env[2048];
