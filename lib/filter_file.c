@@ -39,8 +39,8 @@ static int too_many(struct cursor *c, const char *what)
 	return errtext_set(c->err, -EINVAL, "too many %s", what);
 }
 
-/* A name of letters, digits and "_-/", padded with zeros. */
-static int get_name(struct cursor *c, const char **ret)
+/* A name of letters, digits and "_-/", padded with zeros. Where it is in the names, or -EINVAL. */
+static int get_name(struct cursor *c)
 {
 	static const char ok[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-/";
@@ -48,108 +48,98 @@ static int get_name(struct cursor *c, const char **ret)
 
 	if (f->nnames == sizeof f->names / sizeof f->names[0])
 		return too_many(c, "names");
-	char *name = f->names[f->nnames++];
+	char *name = f->names[f->nnames];
 	if (!get(c, name, FILTER_NAME))
 		return cut(c);
 	size_t n = strnlen(name, FILTER_NAME);
 	if (n == 0 || n == FILTER_NAME || strspn(name, ok) != n)
 		return errtext_set(c->err, -EINVAL, "a name is malformed");
-	*ret = name;
-	return 0;
+	return (int)(f->nnames++ * FILTER_NAME);
 }
 
-static int get_slots(struct cursor *c, struct filter_block *b)
+static int get_rule(struct cursor *c, struct filter_policy *p)
 {
 	struct filter_file *f = c->f;
+	uint16_t v[3];
 
-	if (b->nslots > FILTER_SLOTS)
-		return too_many(c, "values in a block");
-	b->slots = f->slots + f->nslots;
-	for (unsigned i = 0; i < b->nslots; i++) {
-		int r = get_name(c, &f->slots[f->nslots]);
-
-		if (r < 0)
-			return r;
-		f->nslots++;
-	}
+	if (f->nrules == FILTER_FILE_RULES)
+		return too_many(c, "rules");
+	if (!get(c, v, sizeof v))
+		return cut(c);
+	if (v[2] > FILTER_FILE_TESTS - f->ntests)
+		return too_many(c, "tests");
+	f->rules[f->nrules++] = (struct filter_rule){v[0], v[1], p->ntests, v[2]};
+	if (!get(c, f->tests + f->ntests, v[2] * sizeof f->tests[0]))
+		return cut(c);
+	f->ntests += v[2];
+	p->ntests = (uint16_t)(p->ntests + v[2]);
+	p->nrules++;
 	return 0;
 }
 
-static int get_code(struct cursor *c, struct filter_block *b)
+static int get_block(struct cursor *c, struct filter_policy *p)
 {
 	struct filter_file *f = c->f;
-	unsigned at;
-	const char *why;
-
-	if (b->ncalls > FILTER_CALLS ||
-	    b->ncalls > sizeof f->calls / sizeof f->calls[0] - f->ncalls)
-		return too_many(c, "calls");
-	b->calls = f->calls + f->ncalls;
-	if (!get(c, f->calls + f->ncalls, b->ncalls * sizeof f->calls[0]))
-		return cut(c);
-	f->ncalls += b->ncalls;
-	if (b->nfrees > FILTER_CALLS ||
-	    b->nfrees > sizeof f->frees / sizeof f->frees[0] - f->nfrees)
-		return too_many(c, "calls");
-	b->frees = f->frees + f->nfrees;
-	if (!get(c, f->frees + f->nfrees, b->nfrees * sizeof f->frees[0]))
-		return cut(c);
-	f->nfrees += b->nfrees;
-	if (b->nfixups > sizeof f->fixups / sizeof f->fixups[0] - f->nfixups)
-		return too_many(c, "places to write to");
-	b->fixups = f->fixups + f->nfixups;
-	if (!get(c, f->fixups + f->nfixups, b->nfixups * sizeof f->fixups[0]))
-		return cut(c);
-	f->nfixups += b->nfixups;
-	b->insns = f->insns + f->ninsns;
-	/* No more than the file is long, so that there is room. */
-	if (!get(c, f->insns + f->ninsns, b->ninsns * sizeof f->insns[0]))
-		return cut(c);
-	f->ninsns += b->ninsns;
-	if (filter_check(b, &at, &why) < 0)
-		return errtext_set(c->err, -EINVAL, "[%s], instruction %u: %s", b->feature, at,
-				   why);
-	return 0;
-}
-
-static int get_block(struct cursor *c, struct filter_block *b)
-{
-	uint16_t counts[5];
-	int r = get_name(c, &b->feature);
+	struct filter_block *b = &f->blocks[f->nblocks++];
+	uint16_t counts[2];
+	int r = get_name(c);
 
 	if (r < 0)
 		return r;
 	if (!get(c, counts, sizeof counts))
 		return cut(c);
-	b->ninsns = counts[0];
-	b->nfixups = counts[1];
-	b->nslots = counts[2];
-	b->ncalls = counts[3];
-	b->nfrees = counts[4];
-	r = get_slots(c, b);
-	return r < 0 ? r : get_code(c, b);
+	*b = (struct filter_block){(uint16_t)r, p->nrules, counts[1], p->nslots, counts[0]};
+	if (b->nslots > FILTER_SLOTS)
+		return too_many(c, "values in a block");
+	for (unsigned i = 0; i < b->nslots; i++) {
+		r = get_name(c);
+		if (r < 0)
+			return r;
+		f->slots[f->nslots++] = (uint16_t)r;
+		p->nslots++;
+	}
+	r = 0;
+	for (unsigned i = 0; i < b->nrules && r == 0; i++)
+		r = get_rule(c, p);
+	return r;
+}
+
+static int judge(struct cursor *c, const struct filter_policy *p)
+{
+	const char *why;
+	unsigned at;
+
+	if (filter_check(p, &at, &why) == 0)
+		return 0;
+	return errtext_set(c->err, -EINVAL, "policy '%s': rule %u: %s", p->name, at + 1, why);
 }
 
 static int get_policy(struct cursor *c, struct filter_policy *p)
 {
 	struct filter_file *f = c->f;
 	uint32_t n;
-	int r = get_name(c, &p->name);
+	int r = get_name(c);
 
 	if (r < 0)
 		return r;
-	if (filter_file_find(f, p->name))
-		return errtext_set(c->err, -EINVAL, "policy '%s' is there twice", p->name);
+	const char *name = f->names[r / FILTER_NAME];
+	if (filter_file_find(f, name))
+		return errtext_set(c->err, -EINVAL, "policy '%s' is there twice", name);
 	if (!get(c, &n, sizeof n))
 		return cut(c);
 	if (n == 0 || n > FILTER_BLOCKS - f->nblocks)
-		return errtext_set(c->err, -EINVAL, "policy '%s' has no block or too many",
-				   p->name);
-	p->blocks = f->blocks + f->nblocks;
-	p->nblocks = n;
+		return errtext_set(c->err, -EINVAL, "policy '%s' has no block or too many", name);
+	*p = (struct filter_policy){.name = name,
+				    .names = f->names[0],
+				    .slots = f->slots + f->nslots,
+				    .blocks = f->blocks + f->nblocks,
+				    .rules = f->rules + f->nrules,
+				    .tests = f->tests + f->ntests,
+				    .nblocks = (uint16_t)n};
+	r = 0;
 	for (unsigned i = 0; i < n && r == 0; i++)
-		r = get_block(c, &f->blocks[f->nblocks++]);
-	return r < 0 ? errtext_blame(c->err, r, "policy '%s'", p->name) : 0;
+		r = get_block(c, p);
+	return r < 0 ? errtext_blame(c->err, r, "policy '%s'", name) : judge(c, p);
 }
 
 int filter_file_parse(struct filter_file *ret_f, const void *data, size_t len, struct errtext *err)
@@ -157,8 +147,8 @@ int filter_file_parse(struct filter_file *ret_f, const void *data, size_t len, s
 	struct cursor c = {ret_f, data, len, err};
 	struct filter_file_head head;
 
-	ret_f->npolicies = ret_f->nblocks = ret_f->nslots = ret_f->nfixups = ret_f->ninsns =
-		ret_f->ncalls = ret_f->nfrees = ret_f->nnames = 0;
+	ret_f->npolicies = ret_f->nnames = ret_f->nblocks = ret_f->nslots = ret_f->nrules =
+		ret_f->ntests = 0;
 	if (len > FILTER_FILE_MAX)
 		return errtext_set(err, -EINVAL, "longer than %u bytes", FILTER_FILE_MAX);
 	if (!get(&c, &head, sizeof head) ||

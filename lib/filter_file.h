@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * filter_file.h: compiled policies in a file, as `mayfly-seccomp compile` writes them and
- * --seccomp-policy reads them. The file may be anybody's: every count, name, jump and return value
- * is judged; what passes can still be a foolish policy, but no invalid one. Little endian, packed:
+ * --seccomp-policy reads them. The file may be anybody's: every count, name, call and comparison is
+ * judged; what passes can still be a foolish policy, but no invalid one. Little endian, packed:
  *
- *   filter_file_head; per policy: name[24], uint32 blocks; per block: feature[24], uint16
- *   insns, fixups, slots, calls, frees; slots of name[24]; uint16 calls; frees; fixups;
- *   instructions
+ *   filter_file_head; per policy: name[24], uint32 blocks; per block: feature[24], uint16 slots,
+ *   rules; slots of name[24]; per rule: uint16 call, number, tests; the tests
  */
 #ifndef LIB_FILTER_FILE_H
 #define LIB_FILTER_FILE_H
@@ -14,8 +13,10 @@
 #include "lib/errtext.h"
 #include "lib/filter.h"
 
-#define FILTER_FILE_MAGIC    "MAYFSEC3"
+#define FILTER_FILE_MAGIC    "MAYFSEC4"
 #define FILTER_FILE_POLICIES 8
+#define FILTER_FILE_RULES    1024
+#define FILTER_FILE_TESTS    4096
 #define FILTER_FILE_MAX	     (64u << 10)
 
 struct filter_file_head {
@@ -26,16 +27,13 @@ struct filter_file_head {
 /* Points into itself. */
 struct filter_file {
 	struct filter_policy policies[FILTER_FILE_POLICIES];
-	unsigned npolicies, nblocks, nslots, nfixups, ninsns, ncalls, nfrees;
-	char names[FILTER_FILE_POLICIES + 2 * FILTER_BLOCKS + FILTER_BLOCKS * FILTER_SLOTS]
+	unsigned npolicies, nnames, nblocks, nslots, nrules, ntests;
+	char names[FILTER_FILE_POLICIES + FILTER_BLOCKS + FILTER_BLOCKS * FILTER_SLOTS]
 		  [FILTER_NAME];
-	unsigned nnames;
+	uint16_t slots[FILTER_BLOCKS * FILTER_SLOTS];
 	struct filter_block blocks[FILTER_BLOCKS];
-	const char *slots[FILTER_BLOCKS * FILTER_SLOTS];
-	struct filter_fixup fixups[1024];
-	uint16_t calls[1024];
-	struct filter_free frees[1024];
-	struct sock_filter insns[FILTER_FILE_MAX / sizeof(struct sock_filter)];
+	struct filter_rule rules[FILTER_FILE_RULES];
+	struct filter_test tests[FILTER_FILE_TESTS];
 };
 
 /* 0, or -EINVAL with what is wrong in err. */

@@ -25,10 +25,9 @@ static bool confine_is_narrow, confine_exec;
 static const struct filter_file *confine_file;
 
 struct prog {
-	struct sock_filter insns[FILTER_INSNS];
 	int n; /* 0: nothing to install */
+	struct sock_filter insns[FILTER_INSNS];
 };
-static struct prog main_prog; /* of the main thread, first the wide one */
 
 static struct {
 	bool expected;
@@ -38,7 +37,9 @@ static struct {
 	sem_t done;
 	int result; /* of installing it */
 } threads[CONFINE_THREADS];
-static struct prog progs[CONFINE_THREADS]; /* no page of it is there until it is used */
+/* No page of these is there until it is used, and of most only the first is. */
+static struct prog main_prog; /* of the main thread, first the wide one */
+static struct prog progs[CONFINE_THREADS];
 
 /* --- what is there --- */
 

@@ -21,9 +21,9 @@ struct vm;
 
 /* What is there, in the policies' words. Devices add theirs. */
 struct confine {
-	struct filter_use uses[CONFINE_USES];
 	unsigned n;
 	bool full; /* something did not fit */
+	struct filter_use uses[CONFINE_USES];
 };
 
 /* feature is there, with slot = value pairs up to a NULL. Values are descriptors. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * compile.c: policy_resolve of policy.h, and compile_policy: each section becomes a libseccomp
- * context whose rules return their numbers, exported as BPF. A $SLOT stands in it as a number that
- * nothing else has; where that is compared is a place to write to at launch.
+ * compile.c: policy_resolve of policy.h, and compile_policy: each condition becomes one or two
+ * tests of a word.
  */
 #include "monitor/seccomp/compile.h"
 
@@ -10,12 +9,8 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "lib/near.h"
-
-#define SENTINEL 0x7ed50000u
-#define CALL_MAX 512 /* numbers of x86-64 end below */
 
 /* --- judging --- */
 
@@ -29,7 +24,7 @@ static int unknown_call(struct errtext *err, const struct rule *r)
 	char best[POLICY_CALL] = "";
 	size_t best_d = 3;
 
-	for (int nr = 0; nr < CALL_MAX; nr++) {
+	for (int nr = 0; nr < FILTER_NRS; nr++) {
 		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, nr);
 		size_t d = name ? near_distance(r->call, name, 2) : 3;
 
@@ -147,7 +142,7 @@ int policy_resolve(struct policy *p, struct errtext *err)
 		struct rule *r = &p->rules[i];
 
 		r->nr = seccomp_syscall_resolve_name_arch(SCMP_ARCH_X86_64, r->call);
-		if (r->nr < 0)
+		if (r->nr < 0 || r->nr >= FILTER_NRS)
 			return unknown_call(err, r);
 		int ret = judge_never(p, r, err);
 		for (unsigned j = 0; j < i && ret == 0; j++)
@@ -165,157 +160,77 @@ int policy_resolve(struct policy *p, struct errtext *err)
 
 /* --- compiling --- */
 
-static struct scmp_arg_cmp compare(const struct cond *c)
+/* Where it stands in the names; the same name once. */
+static uint16_t add_name(struct compiled *c, const char *name)
 {
-	static const enum scmp_compare ops[] = {
-		[COND_EQ] = SCMP_CMP_EQ, [COND_NE] = SCMP_CMP_NE, [COND_LT] = SCMP_CMP_LT,
-		[COND_LE] = SCMP_CMP_LE, [COND_GT] = SCMP_CMP_GT, [COND_GE] = SCMP_CMP_GE};
-	uint64_t whole = c->half ? UINT32_MAX : UINT64_MAX;
+	unsigned at = 0;
 
-	if (c->op == COND_IN)
-		return (struct scmp_arg_cmp){c->arg, SCMP_CMP_MASKED_EQ, whole & ~c->value, 0};
-	if (c->half)
-		return (struct scmp_arg_cmp){c->arg, SCMP_CMP_MASKED_EQ, whole, c->value};
-	return (struct scmp_arg_cmp){c->arg, ops[c->op],
-				     c->slot < 0 ? c->value : SENTINEL + (unsigned)c->slot, 0};
+	while (at < c->names_len && strcmp(c->names + at, name) != 0)
+		at += (unsigned)strlen(c->names + at) + 1;
+	if (at == c->names_len) {
+		memcpy(c->names + at, name, strlen(name) + 1);
+		c->names_len += (unsigned)strlen(name) + 1;
+	}
+	return (uint16_t)at;
 }
 
-static int add_rule(scmp_filter_ctx ctx, const struct policy *p, unsigned i, struct errtext *err)
+static void add_test(struct compiled *c, uint8_t word, enum filter_op op, uint32_t value, int slot)
+{
+	c->tests[c->policy.ntests++] = (struct filter_test){
+		value, word, (uint8_t)op, slot < 0 ? FILTER_CONST : (uint8_t)slot, 0};
+}
+
+/* The high half of a descriptor is zero, as of any other number of 32 bits. */
+static void compile_cond(struct compiled *c, const struct cond *d)
+{
+	uint8_t low = (uint8_t)(2 * d->arg), high = (uint8_t)(low + 1);
+	uint64_t value = d->op == COND_IN ? ~d->value : d->value;
+	enum filter_op op = d->op == COND_IN ? FILTER_LACKS : FILTER_IS;
+
+	add_test(c, low, op, (uint32_t)value, d->slot);
+	if (d->half)
+		return;
+	/* A whole word without bits is compared as a number is. */
+	if (op == FILTER_LACKS && value >> 32 == UINT32_MAX)
+		add_test(c, high, FILTER_IS, 0, -1);
+	else
+		add_test(c, high, op, (uint32_t)(value >> 32), -1);
+}
+
+static void compile_rule(const struct policy *p, unsigned i, struct compiled *c)
 {
 	const struct rule *r = &p->rules[i];
-	struct scmp_arg_cmp args[POLICY_CONDS];
+	uint16_t first = c->policy.ntests;
 
-	for (unsigned k = 0; k < r->nconds; k++) {
-		if (r->conds[k].slot < 0 && (r->conds[k].value & ~UINT64_C(0xffff)) == SENTINEL)
-			return bad_rule(err, r, "this value is the compiler's own");
-		args[k] = compare(&r->conds[k]);
-	}
-	int ret = seccomp_rule_add_exact_array(ctx, SCMP_ACT_TRACE(policy_rule_id(p, i)), r->nr,
-					       r->nconds, args);
-	if (ret < 0)
-		return errtext_set(err, ret, "%u: %s: libseccomp: %s", r->line, r->call,
-				   strerror(-ret));
-	/* What stands first is looked at first. */
-	unsigned at = i - p->sections[r->section].first;
-	(void)seccomp_syscall_priority(ctx, r->nr, at < 255 ? (uint8_t)(255 - at) : 0);
-	return 0;
+	for (unsigned k = 0; k < r->nconds; k++)
+		compile_cond(c, &r->conds[k]);
+	c->rules[c->policy.nrules++] = (struct filter_rule){
+		(uint16_t)r->nr, policy_rule_id(p, i), first, (uint16_t)(c->policy.ntests - first)};
 }
 
-static int export(scmp_filter_ctx ctx, struct compiled_block *b, const char *feature,
-		  struct errtext *err)
+void compile_policy(const struct policy *p, struct compiled *ret_c)
 {
-	int fd = memfd_create("bpf", MFD_CLOEXEC);
-	int r = fd < 0 ? -errno : seccomp_export_bpf(ctx, fd);
-	ssize_t n = r < 0 ? r : pread(fd, b->insns, sizeof b->insns, 0);
+	struct compiled *c = ret_c;
 
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return errtext_set(err, -EIO, "[%s]: cannot be exported", feature);
-	if (n == (ssize_t)sizeof b->insns)
-		return errtext_set(err, -E2BIG,
-				   "[%s] is too long for one block: begin another [%s]", feature,
-				   feature);
-	b->block.ninsns = (uint16_t)simplify(b->insns, (unsigned)n / sizeof b->insns[0]);
-	return 0;
-}
-
-static int find_fixups(struct compiled_block *b, const struct section *sec, struct errtext *err)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < b->block.ninsns; i++) {
-		uint32_t slot = b->insns[i].k - SENTINEL;
-
-		if (BPF_CLASS(b->insns[i].code) != BPF_JMP || slot >= sec->nslots)
-			continue;
-		if (n == COMPILED_FIXUPS)
-			return errtext_set(err, -E2BIG, "[%s] has too many '$' values",
-					   sec->feature);
-		b->fixups[n++] = (struct filter_fixup){(uint16_t)i, (uint16_t)slot};
-	}
-	for (unsigned i = 0; i < sec->nslots; i++)
-		b->slots[i] = sec->slots[i];
-	b->block.nfixups = (uint16_t)n;
-	b->block.nslots = (uint16_t)sec->nslots;
-	b->block.feature = sec->feature;
-	b->block.insns = b->insns;
-	b->block.fixups = b->fixups;
-	b->block.slots = b->slots;
-	return 0;
-}
-
-/* Which calls the section has rules for, each once: without conditions or with. */
-static void list_calls(const struct policy *p, const struct section *sec, struct compiled_block *b)
-{
-	unsigned n = 0, nfrees = 0;
-
-	for (unsigned i = sec->first; i < sec->first + sec->nrules; i++) {
-		uint16_t nr = (uint16_t)p->rules[i].nr;
-		unsigned k = 0;
-
-		if (!p->rules[i].nconds) {
-			b->frees[nfrees++] = (struct filter_free){nr, policy_rule_id(p, i)};
-			continue;
-		}
-		while (k < n && b->calls[k] != nr)
-			k++;
-		if (k == n)
-			b->calls[n++] = nr;
-	}
-	b->block.calls = b->calls;
-	b->block.ncalls = (uint16_t)n;
-	b->block.frees = b->frees;
-	b->block.nfrees = (uint16_t)nfrees;
-}
-
-/* The rules that have conditions. */
-static int compile_rules(const struct policy *p, const struct section *sec,
-			 struct compiled_block *b, struct errtext *err)
-{
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0xffff));
-	int r = 0;
-
-	if (!ctx || seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0)
-		r = errtext_set(err, -ENOMEM, "libseccomp refuses to start");
-	for (unsigned i = sec->first; r == 0 && i < sec->first + sec->nrules; i++)
-		if (p->rules[i].nconds)
-			r = add_rule(ctx, p, i, err);
-	if (r == 0)
-		r = export(ctx, b, sec->feature, err);
-	if (ctx)
-		seccomp_release(ctx);
-	return r;
-}
-
-static int compile_section(const struct policy *p, const struct section *sec,
-			   struct compiled_block *b, struct errtext *err)
-{
-	const char *why;
-	unsigned at;
-
-	list_calls(p, sec, b);
-	int r = b->block.ncalls ? compile_rules(p, sec, b, err) : 0;
-	if (r == 0)
-		r = find_fixups(b, sec, err);
-	if (r == 0 && filter_check(&b->block, &at, &why) < 0)
-		r = errtext_set(err, -EPROTO, "[%s]: instruction %u: %s", sec->feature, at, why);
-	return r;
-}
-
-int compile_policy(const struct policy *p, struct compiled *ret_c, struct errtext *err)
-{
-	unsigned n = 0;
-
+	c->names_len = 0;
+	c->policy = (struct filter_policy){.name = p->name,
+					   .names = c->names,
+					   .slots = c->slots,
+					   .blocks = c->blocks,
+					   .rules = c->rules,
+					   .tests = c->tests,
+					   .deny = p->deny};
 	for (unsigned i = 0; i < p->nsections; i++) {
-		if (!p->sections[i].nrules)
+		const struct section *sec = &p->sections[i];
+
+		if (!sec->nrules)
 			continue;
-		int r = compile_section(p, &p->sections[i], &ret_c->blocks[n], err);
-		if (r < 0)
-			return r;
-		ret_c->list[n] = ret_c->blocks[n].block;
-		n++;
+		c->blocks[c->policy.nblocks++] = (struct filter_block){
+			add_name(c, sec->feature), c->policy.nrules, (uint16_t)sec->nrules,
+			c->policy.nslots, (uint16_t)sec->nslots};
+		for (unsigned k = 0; k < sec->nslots; k++)
+			c->slots[c->policy.nslots++] = add_name(c, sec->slots[k]);
+		for (unsigned k = 0; k < sec->nrules; k++)
+			compile_rule(p, sec->first + k, c);
 	}
-	ret_c->policy = (struct filter_policy){p->name, ret_c->list, n, p->deny};
-	return 0;
 }

@@ -8,73 +8,51 @@
 
 #include "lib/filter_file.h"
 
-static void put_insns(const char *name, unsigned i, const struct filter_block *b, FILE *out)
+static void put_tables(const struct compiled *c, const char *name, FILE *out)
 {
-	if (b->ninsns) {
-		fprintf(out, "static const struct sock_filter %s_insns_%u[] = {\n", name, i);
-		for (unsigned k = 0; k < b->ninsns; k++)
-			fprintf(out, "\t{0x%02x, %u, %u, 0x%08x},\n", b->insns[k].code,
-				b->insns[k].jt, b->insns[k].jf, b->insns[k].k);
-		fputs("};\n", out);
-		fprintf(out, "static const uint16_t %s_calls_%u[] = {", name, i);
-		for (unsigned k = 0; k < b->ncalls; k++)
-			fprintf(out, "%u,", b->calls[k]);
-		fputs("};\n", out);
+	const struct filter_policy *p = &c->policy;
+
+	fprintf(out, "static const char %s_names[] = \"", name);
+	for (unsigned i = 0; i < c->names_len; i++)
+		fputs(c->names[i] ? (char[]){c->names[i], 0} : "\\0\" \"", out);
+	fprintf(out, "\";\nstatic const uint16_t %s_slots[] = {", name);
+	for (unsigned i = 0; i < p->nslots; i++)
+		fprintf(out, "%u, ", p->slots[i]);
+	fprintf(out, "%s};\nstatic const struct filter_block %s_blocks[] = {\n",
+		p->nslots ? "" : "0", name);
+	for (unsigned i = 0; i < p->nblocks; i++) {
+		const struct filter_block *b = &p->blocks[i];
+
+		fprintf(out, "\t{%u, %u, %u, %u, %u}, /* %s */\n", b->feature, b->rule, b->nrules,
+			b->slot, b->nslots, p->names + b->feature);
 	}
-	if (b->nfrees) {
-		fprintf(out, "static const struct filter_free %s_frees_%u[] = {", name, i);
-		for (unsigned k = 0; k < b->nfrees; k++)
-			fprintf(out, "{%u, %u},", b->frees[k].nr, b->frees[k].rule);
-		fputs("};\n", out);
-	}
-	if (b->nfixups) {
-		fprintf(out, "static const struct filter_fixup %s_fixups_%u[] = {", name, i);
-		for (unsigned k = 0; k < b->nfixups; k++)
-			fprintf(out, "{%u, %u},", b->fixups[k].at, b->fixups[k].slot);
-		fputs("};\n", out);
-	}
-	if (b->nslots) {
-		fprintf(out, "static const char *const %s_slots_%u[] = {", name, i);
-		for (unsigned k = 0; k < b->nslots; k++)
-			fprintf(out, "\"%s\",", b->slots[k]);
-		fputs("};\n", out);
-	}
+	fprintf(out, "};\nstatic const struct filter_rule %s_rules[] = {\n", name);
+	for (unsigned i = 0; i < p->nrules; i++)
+		fprintf(out, "\t{%u, %u, %u, %u},\n", p->rules[i].nr, p->rules[i].id,
+			p->rules[i].test, p->rules[i].ntests);
+	fprintf(out, "};\nstatic const struct filter_test %s_tests[] = {\n", name);
+	for (unsigned i = 0; i < p->ntests; i++)
+		fprintf(out, "\t{0x%x, %u, %u, %u, 0},\n", p->tests[i].value, p->tests[i].word,
+			p->tests[i].op, p->tests[i].slot);
+	fprintf(out, "%s};\n", p->ntests ? "" : "\t{0, 0, 0, 0, 0}");
 }
 
-/* The array of that kind, or nothing. */
-static void put_ref(const char *name, const char *kind, unsigned i, unsigned n, FILE *out)
+void emit_c(const struct compiled *c, FILE *out)
 {
-	if (n)
-		fprintf(out, ".%s = %s_%s_%u, .n%s = %u, ", kind, name, kind, i, kind, n);
-}
-
-static void put_block(const char *name, unsigned i, const struct filter_block *b, FILE *out)
-{
-	fprintf(out, "\t{.feature = \"%s\", ", b->feature);
-	put_ref(name, "insns", i, b->ninsns, out);
-	put_ref(name, "fixups", i, b->nfixups, out);
-	put_ref(name, "slots", i, b->nslots, out);
-	put_ref(name, "calls", i, b->ncalls, out);
-	put_ref(name, "frees", i, b->nfrees, out);
-	fputs("},\n", out);
-}
-
-void emit_c(const struct filter_policy *p, FILE *out)
-{
+	const struct filter_policy *p = &c->policy;
 	char name[FILTER_NAME];
 
 	snprintf(name, sizeof name, "%s", p->name);
-	for (char *c = name; *c; c++)
-		if (*c == '-' || *c == '/')
-			*c = '_';
-	for (unsigned i = 0; i < p->nblocks; i++)
-		put_insns(name, i, &p->blocks[i], out);
-	fprintf(out, "static const struct filter_block %s_blocks[] = {\n", name);
-	for (unsigned i = 0; i < p->nblocks; i++)
-		put_block(name, i, &p->blocks[i], out);
-	fprintf(out, "};\nextern const struct filter_policy filter_%s;\n", name);
-	fprintf(out, "const struct filter_policy filter_%s = {\"%s\", %s_blocks, %u, %d};\n\n",
-		name, p->name, name, p->nblocks, p->deny);
+	for (char *at = name; *at; at++)
+		if (*at == '-' || *at == '/')
+			*at = '_';
+	put_tables(c, name, out);
+	fprintf(out, "extern const struct filter_policy filter_%s;\n", name);
+	fprintf(out,
+		"const struct filter_policy filter_%s = {\"%s\", %s_names, %s_slots, %s_blocks, "
+		"%s_rules, %s_tests, %u, %u, %u, %u, %d};\n\n",
+		name, p->name, name, name, name, name, name, p->nblocks, p->nslots, p->nrules,
+		p->ntests, p->deny);
 }
 
 static void put_name(const char *s, FILE *out)
@@ -85,6 +63,23 @@ static void put_name(const char *s, FILE *out)
 	fwrite(name, sizeof name, 1, out);
 }
 
+static void put_block(const struct filter_policy *p, const struct filter_block *b, FILE *out)
+{
+	const uint16_t counts[2] = {b->nslots, b->nrules};
+
+	put_name(p->names + b->feature, out);
+	fwrite(counts, sizeof counts, 1, out);
+	for (unsigned i = 0; i < b->nslots; i++)
+		put_name(p->names + p->slots[b->slot + i], out);
+	for (unsigned i = b->rule; i < b->rule + b->nrules; i++) {
+		const struct filter_rule *r = &p->rules[i];
+		const uint16_t v[3] = {r->nr, r->id, r->ntests};
+
+		fwrite(v, sizeof v, 1, out);
+		fwrite(&p->tests[r->test], sizeof p->tests[0], r->ntests, out);
+	}
+}
+
 void emit_file(const struct filter_policy *const *policies, unsigned n, FILE *out)
 {
 	struct filter_file_head head = {.npolicies = n};
@@ -92,23 +87,11 @@ void emit_file(const struct filter_policy *const *policies, unsigned n, FILE *ou
 	memcpy(head.magic, FILTER_FILE_MAGIC, sizeof head.magic);
 	fwrite(&head, sizeof head, 1, out);
 	for (unsigned i = 0; i < n; i++) {
-		const struct filter_policy *p = policies[i];
+		const uint32_t nblocks = policies[i]->nblocks;
 
-		put_name(p->name, out);
-		fwrite(&p->nblocks, sizeof p->nblocks, 1, out);
-		for (unsigned k = 0; k < p->nblocks; k++) {
-			const struct filter_block *b = &p->blocks[k];
-			const uint16_t counts[5] = {b->ninsns, b->nfixups, b->nslots, b->ncalls,
-						    b->nfrees};
-
-			put_name(b->feature, out);
-			fwrite(counts, sizeof counts, 1, out);
-			for (unsigned s = 0; s < b->nslots; s++)
-				put_name(b->slots[s], out);
-			fwrite(b->calls, sizeof b->calls[0], b->ncalls, out);
-			fwrite(b->frees, sizeof b->frees[0], b->nfrees, out);
-			fwrite(b->fixups, sizeof b->fixups[0], b->nfixups, out);
-			fwrite(b->insns, sizeof b->insns[0], b->ninsns, out);
-		}
+		put_name(policies[i]->name, out);
+		fwrite(&nblocks, sizeof nblocks, 1, out);
+		for (unsigned k = 0; k < nblocks; k++)
+			put_block(policies[i], &policies[i]->blocks[k], out);
 	}
 }

@@ -17,7 +17,7 @@
 
 #include "monitor/seccomp/policy.h"
 
-#define FACTS 64
+#define FACTS 256
 #define CALLS 512
 
 /* A word of the arguments under a mask, compared. */
@@ -109,6 +109,15 @@ static void put_equal(const struct walk *w, const struct fact *f, const char *se
 	}
 }
 
+/* No bit outside. */
+static void put_in(const struct walk *w, const struct fact *f, const char *sep)
+{
+	const struct fact *high = known_half(w, f->word + 1);
+	bool whole = high && high->value == 0 && high->mask == UINT32_MAX;
+
+	fprintf(w->out, "%s%c%u in 0x%x", sep, whole ? 'a' : 'w', f->word / 2, ~f->value);
+}
+
 static void put_order(const struct walk *w, const struct fact *f, const char *sep)
 {
 	const char *op = f->op == BPF_JGT    ? (f->holds ? ">" : "<=")
@@ -156,7 +165,9 @@ static void put_way(struct walk *w, uint32_t ret)
 		if ((f->op == BPF_JEQ && !f->holds) || !f->mask ||
 		    (equal && f->word % 2 && f->value == 0))
 			continue;
-		if (equal && f->word % 2 == 0)
+		if (f->op == BPF_JSET && !f->holds && f->word % 2 == 0)
+			put_in(w, f, sep);
+		else if (equal && f->word % 2 == 0)
 			put_equal(w, f, sep);
 		else
 			put_order(w, f, sep);

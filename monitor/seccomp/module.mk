@@ -1,4 +1,4 @@
-# mayfly-seccomp compiles the policies of this folder at build time (libseccomp); the monitor gets arrays.
+# mayfly-seccomp compiles the policies of this folder at build time (libseccomp); the monitor gets tables.
 SECCOMP_POLICIES += monitor/seccomp/setup.policy
 SECCOMP_POLICIES += monitor/seccomp/vcpu.policy
 SECCOMP_POLICIES += monitor/seccomp/io.policy
@@ -15,7 +15,6 @@ SECCOMP_COMPILER_SRCS += monitor/seccomp/emit.c
 SECCOMP_COMPILER_SRCS += monitor/seccomp/explain.c
 SECCOMP_COMPILER_SRCS += monitor/seccomp/names.c
 SECCOMP_COMPILER_SRCS += monitor/seccomp/policy.c
-SECCOMP_COMPILER_SRCS += monitor/seccomp/simplify.c
 mayfly-seccomp_SRCS = $(SECCOMP_COMPILER_SRCS) lib/log.c monitor/seccomp/report.c monitor/seccomp/tool.c monitor/seccomp/trace.c
 mayfly-seccomp_LIBS = -lseccomp
 mayfly-seccomp_LINK = dynamic

@@ -130,8 +130,8 @@ static int parse_slot(struct parse *s, struct cond *c)
 
 	if (r < 0)
 		return r;
-	if (c->op != COND_EQ || c->half)
-		return bad(s, "$%s can only be compared by aN == $%s", name, name);
+	if (c->op != COND_EQ)
+		return bad(s, "$%s can only be compared by ==", name);
 	for (unsigned i = 0; i < sec->nslots; i++)
 		if (strcmp(sec->slots[i], name) == 0) {
 			c->slot = (int)i;
@@ -172,25 +172,12 @@ static int parse_value(struct parse *s, struct cond *c)
 
 static int parse_op(struct parse *s, struct cond *c)
 {
-	static const struct {
-		char text[4];
-		enum cond_op op;
-	} ops[] = {{"==", COND_EQ}, {"!=", COND_NE}, {"<=", COND_LE}, {">=", COND_GE},
-		   {"<", COND_LT},  {">", COND_GT},  {"in", COND_IN}};
-
 	skip_space(s);
-	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
-		size_t n = strlen(ops[i].text);
-
-		if ((size_t)(s->end - s->at) < n || memcmp(s->at, ops[i].text, n) != 0)
-			continue;
-		s->at += n;
-		c->op = ops[i].op;
-		if (c->half && c->op != COND_EQ && c->op != COND_IN)
-			return bad(s, "w%u can be compared with == and in", c->arg);
-		return 0;
-	}
-	return bad(s, "expected ==, !=, <, <=, >, >= or in");
+	if (s->end - s->at < 2 || (memcmp(s->at, "==", 2) != 0 && memcmp(s->at, "in", 2) != 0))
+		return bad(s, "expected == or in");
+	c->op = *s->at == '=' ? COND_EQ : COND_IN;
+	s->at += 2;
+	return 0;
 }
 
 static int parse_cond(struct parse *s, struct rule *r)
@@ -203,7 +190,6 @@ static int parse_cond(struct parse *s, struct rule *r)
 	if (n != 2 || (*w != 'a' && *w != 'w') || w[1] < '0' || w[1] > '5')
 		return bad(s, "'%.*s' is no argument: a0 to a5, w0 to w5", CUT(n, w));
 	*c = (struct cond){.arg = (uint8_t)(w[1] - '0'), .half = *w == 'w', .slot = -1};
-	/* libseccomp takes one comparison of an argument in a rule. */
 	for (unsigned i = 0; i < r->nconds; i++)
 		if (r->conds[i].arg == c->arg)
 			return bad(s, "argument %u is compared twice in one rule", c->arg);

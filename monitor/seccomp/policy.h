@@ -17,8 +17,8 @@
  *   !CALL ...                 the same, although `never` has it: only in a section beyond max
  *
  * COND is aN OP VALUE: argument N (0..5), 64 bits; wN is its low half, which is what the kernel
- * looks at when it wants an int. OP: == != < <= > >=, or "in" (no bit outside VALUE is set). VALUE:
- * numbers and constants joined by '|', or with == $SLOT, a descriptor written in at launch.
+ * looks at when it wants an int or a descriptor. OP: ==, or "in" (no bit outside VALUE is set).
+ * VALUE: numbers and constants joined by '|', or with == $SLOT, a descriptor written in at launch.
  */
 #ifndef MONITOR_SECCOMP_POLICY_H
 #define MONITOR_SECCOMP_POLICY_H
@@ -38,7 +38,7 @@
 #define POLICY_CALL	32
 #define POLICY_WHY	160
 
-enum cond_op { COND_EQ, COND_NE, COND_LT, COND_LE, COND_GT, COND_GE, COND_IN };
+enum cond_op { COND_EQ, COND_IN };
 
 struct cond {
 	uint8_t arg;

@@ -69,8 +69,6 @@ static int load_policy(const char *path, struct policy *p)
 
 static int load_all(char *const *paths, unsigned n, bool compile)
 {
-	struct errtext err;
-
 	if (n == 0 || n > FILTER_FILE_POLICIES) {
 		log_err("1 to %d policies", FILTER_FILE_POLICIES);
 		return -EINVAL;
@@ -78,13 +76,10 @@ static int load_all(char *const *paths, unsigned n, bool compile)
 	for (unsigned i = 0; i < n; i++) {
 		int r = load_policy(paths[i], &policies[i]);
 
-		if (r == 0 && compile) {
-			r = compile_policy(&policies[i], &compiled[i], &err);
-			if (r < 0)
-				log_err("%s:%s", paths[i], err.text);
-		}
 		if (r < 0)
 			return r;
+		if (compile)
+			compile_policy(&policies[i], &compiled[i]);
 	}
 	return 0;
 }
@@ -96,7 +91,7 @@ static int do_c(int argc, char *const *argv)
 	puts("/* Made by mayfly-seccomp from the policies; do not edit. */\n"
 	     "#include \"lib/filter.h\"\n");
 	for (int i = 0; i < argc; i++)
-		emit_c(&compiled[i].policy, stdout);
+		emit_c(&compiled[i], stdout);
 	return fflush(stdout) ? 2 : 0;
 }
 
@@ -122,7 +117,7 @@ static int do_compile(int argc, char *const *argv)
 
 static void print_policy(const struct policy *p)
 {
-	static const char *const ops[] = {"==", "!=", "<", "<=", ">", ">=", "in"};
+	static const char *const ops[] = {"==", "in"};
 
 	printf("%s: %u rules", p->name, p->nrules);
 	for (unsigned i = 0; i < 2 && (i == 0 || p->either[1][0]); i++)
@@ -158,20 +153,22 @@ static int print_compiled(const struct filter_file *f)
 
 		for (unsigned k = 0; k < p->nblocks; k++) {
 			const struct filter_block *b = &p->blocks[k];
-			struct filter_policy one = {p->name, b, 1, p->deny};
-			struct filter_use use = {.feature = b->feature};
+			struct filter_policy one = *p;
+			struct filter_use use = {.feature = p->names + b->feature};
 
 			for (unsigned s = 0; s < b->nslots; s++) {
-				use.vals[s].slot = b->slots[s];
+				use.vals[s].slot = p->names + p->slots[b->slot + s];
 				use.vals[s].value = 1000000 + s;
 			}
+			one.blocks = b;
+			one.nblocks = 1;
 			int n = filter_link(&one, &use, 1, FILTER_ON, prog);
 
-			printf("%s [%s]:\n", p->name, b->feature);
+			printf("%s [%s]:\n", p->name, use.feature);
 			if (n < 0 || explain_filter(prog, (unsigned)n, 0, stdout) < 0)
 				return 2;
 			for (unsigned s = 0; s < b->nslots; s++)
-				printf("  with $%s as 0x%x\n", b->slots[s], 1000000 + s);
+				printf("  with $%s as 0x%x\n", use.vals[s].slot, 1000000 + s);
 		}
 	}
 	return 0;

@@ -25,13 +25,15 @@ static void must(bool cond)
 /* Each block alone, its values there. */
 static void check_block(const struct filter_policy *p, const struct filter_block *b)
 {
-	const struct filter_policy one = {p->name, b, 1};
-	struct filter_use use = {.feature = b->feature};
+	struct filter_policy one = *p;
+	struct filter_use use = {.feature = p->names + b->feature};
 
 	for (unsigned i = 0; i < b->nslots; i++) {
-		use.vals[i].slot = b->slots[i];
+		use.vals[i].slot = p->names + p->slots[b->slot + i];
 		use.vals[i].value = i;
 	}
+	one.blocks = b;
+	one.nblocks = 1;
 	int n = filter_link(&one, &use, 1, FILTER_ON, prog);
 	if (n == -E2BIG)
 		return;
