@@ -255,15 +255,18 @@ static void check_vulnerabilities(struct report *r)
 
 static void check_swap(struct report *r)
 {
-	char full[512], line[VALUE_MAX];
+	char full[512], text[4096];
 	unsigned lines = 0;
+	ssize_t n = -1;
 
 	snprintf(full, sizeof full, "%s/proc/swaps", r->root);
-	FILE *f = fopen(full, "re");
-	while (f && fgets(line, sizeof line, f))
-		lines++;
-	if (f)
-		fclose(f);
+	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof text);
+		close(fd);
+	}
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
 	if (lines > 1)
 		say(r, "swap",
 		    "swapoff -a, or put it on dm-crypt with a random key; memory.swap.max=0 for "

@@ -70,8 +70,6 @@ static void use_control(struct confine *c, const struct vm *vm)
 	if (!api && !vm->keeper)
 		return;
 	confine_use(c, "control", NULL);
-	if (vm->cfg->save.path || vm->cfg->fork.n)
-		confine_use(c, "control-freeze", NULL);
 	if (vm->events)
 		confine_use(c, "events", "events", events_fd(vm->events), NULL);
 	if (api)

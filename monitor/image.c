@@ -205,6 +205,11 @@ static int check_unchanged(const struct image *img)
 	return 0;
 }
 
+uint64_t image_room(const struct image *img)
+{
+	return img->sharing == IMAGE_LEASED ? img->elf.span : 0;
+}
+
 int image_map(struct image *img, const struct gmem *gm, gpa_t gpa)
 {
 	if (gpa & PAGE_MASK || (uintptr_t)gm->base & PAGE_MASK)
@@ -222,37 +227,37 @@ int image_map(struct image *img, const struct gmem *gm, gpa_t gpa)
 	}
 	if (img->sharing == IMAGE_COPIED)
 		return check_unchanged(img);
+	if (img->sharing != IMAGE_LEASED)
+		return 0;
 	/* The signal may have come before there was anything to copy. */
-	if (img->sharing == IMAGE_LEASED && fcntl(img->fd, F_GETLEASE) != F_RDLCK)
+	if (fcntl(img->fd, F_GETLEASE) != F_RDLCK)
 		return image_privatize(img);
 	return 0;
 }
 
 /* Exchange file pages for anonymous ones of the same content. Whoever touches them meanwhile waits
  * in the kernel. */
-static int replace_pages(uint8_t *p, uint64_t len)
+static int replace_pages(struct image *img, uint8_t *p, uint64_t len)
 {
-	uint8_t *copy;
+	uint8_t *copy = img->room;
 
 	/* A disk error shows here as -EFAULT; the copying alone would raise SIGBUS. */
 	while (madvise(p, len, MADV_POPULATE_READ) < 0)
 		if (errno != EINTR && errno != EAGAIN)
 			return -errno;
-	copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (copy == MAP_FAILED)
-		return -errno;
 	memcpy(copy, p, len);
+	img->room += len;
 	/* If it fails the VM ends; munmap() is not in its filter. */
 	return mremap(copy, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, p) == MAP_FAILED ? -errno : 0;
 }
 
-static int replace_all(const struct image *img)
+static int replace_all(struct image *img)
 {
 	for (unsigned i = 0; i < img->elf.nseg; i++) {
 		const struct elf_seg *s = &img->elf.seg[i];
 		struct extent e = file_pages(img, s);
 		uint8_t *p = gmem_ptr(img->gm, e.gpa, e.len);
-		int r = p && e.len && is_mapped(img, s) ? replace_pages(p, e.len) : 0;
+		int r = p && e.len && is_mapped(img, s) ? replace_pages(img, p, e.len) : 0;
 
 		if (r < 0)
 			return r;

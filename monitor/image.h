@@ -30,6 +30,8 @@ struct image {
 	struct elf_image elf;
 	enum image_sharing sharing;
 	struct timespec changed; /* ctime when it was opened */
+	uint8_t *room; /* image_room() bytes for the copies that privatize makes: mapping memory
+			* is not in a running VM's filter */
 	/* where it was mapped, for privatize */
 	const struct gmem *gm;
 	gpa_t gpa;
@@ -58,6 +60,8 @@ int image_privatize(struct image *img);
  * the file, not of the lease. 0 or -errno. */
 int image_leave(struct image *img);
 /* "sealed", "leased" or "copied", for the metrics. */
+/* How much memory beside the guest's a writer to the file would make necessary. */
+uint64_t image_room(const struct image *img);
 const char *image_sharing_name(enum image_sharing sharing);
 /* Only when the guest runs no more and none of its memory is read: the lease ends here. Accepts fd
  * -1. */

@@ -97,13 +97,14 @@ static int page_advice(const struct vm_config *cfg)
 
 static int create_memory(struct vm *vm, char *err, size_t errlen)
 {
-	uint64_t size = vm->cfg->mem;
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t size = vm->cfg->mem, room = image_room(&vm->image);
+	uint8_t *p = mmap(NULL, size + room, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return vm_error(err, errlen, "--mem: cannot reserve guest memory");
 	vm->gm = (struct gmem){.base = p, .size = size};
+	vm->image.room = room ? p + size : NULL;
 	(void)madvise(p, size, page_advice(vm->cfg));
 	return 0;
 }
@@ -330,7 +331,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->image.fd >= 0)
 		image_close(&vm->image);
 	if (vm->gm.base)
-		munmap(vm->gm.base, vm->gm.size);
+		munmap(vm->gm.base, vm->gm.size + image_room(&vm->image));
 	vm->gm.base = NULL;
 	lazy_stop(vm->lazy);
 	vm->lazy = NULL;

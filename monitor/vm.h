@@ -81,7 +81,11 @@ struct vm {
 	bool held;		 /* another thread acts, the vCPU's waits and has settled it */
 	uint64_t paused_mono;	 /* VM_PAUSED: what its monotonic clock stands at */
 	uint64_t mono_delta;	 /* host CLOCK_MONOTONIC less the guest's, ns, modulo 2^64 */
-	uint8_t generation[16];	 /* random; which run from a snapshot this is */
+	struct vm_seed {
+		bool there;
+		uint8_t seed[64], generation[16];
+	} next_seed; /* drawn by the thread that saved or copied the guest: this one cannot */
+	uint8_t generation[16]; /* random; which run from a snapshot this is */
 	gpa_t freeze_gpa;  /* of the struct uk_restore at which the guest stands; 0 = it does not,
 			      or not any more */
 	bool froze_itself; /* at some time */

@@ -124,8 +124,9 @@ static void send_now(struct conn *c, struct iovec *iov, unsigned n)
 void conn_flush(struct conn *c, uint64_t now)
 {
 	while (c->out && c->out_at < c->out_len) {
-		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct iovec iov = {c->out + c->out_at, c->out_len - c->out_at};
+		const struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+		ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;

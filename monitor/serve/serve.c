@@ -27,6 +27,7 @@
 
 struct serve {
 	int fd;
+	char where[128];   /* clients find it */
 	bool ready;	   /* armed: the guest can be put back */
 	struct conn *cur;  /* whose request the guest has; NULL: it must not run */
 	uint64_t deadline; /* of that request, ns; the timer may fire before */
@@ -51,6 +52,14 @@ int serve_open(struct vm *vm, const struct vm_config *cfg, char *err, size_t err
 		s->conn[i].fd = -1;
 	s->fd = serve_listen(cfg->serve, err, errlen);
 	int r = s->fd < 0 ? s->fd : 0;
+	const int on = 1;
+
+	/* Connections inherit it. Answers are one piece: nothing to gain from waiting. Fails on a
+	 * unix socket. */
+	if (!r)
+		(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (!r)
+		serve_addr_print(s->fd, s->where, sizeof s->where);
 
 	if (r)
 		free(s);
@@ -94,7 +103,7 @@ static void give_up(struct vm *vm, const char *what, const char *why)
 void serve_ready(struct vm *vm)
 {
 	struct serve *s = vm->serve;
-	char err[256], where[128];
+	char err[256];
 
 	if (s->ready) { /* the guest froze again within a request: that is not the point to return
 			   to */
@@ -115,8 +124,7 @@ void serve_ready(struct vm *vm)
 		return;
 	}
 	s->ready = true;
-	serve_addr_print(s->fd, where, sizeof where);
-	log_info("serving on %s", where);
+	log_info("serving on %s", s->where);
 }
 
 bool serve_waiting(const struct vm *vm)
@@ -270,7 +278,6 @@ bool serve_failed(struct vm *vm, int status)
 static void accept_all(struct vm *vm, uint64_t now)
 {
 	struct serve *s = vm->serve;
-	const int on = 1;
 
 	for (unsigned i = 0; i < CONNS; i++) {
 		if (s->conn[i].fd >= 0)
@@ -279,8 +286,6 @@ static void accept_all(struct vm *vm, uint64_t now)
 
 		if (fd < 0)
 			return;
-		/* Answers are one piece: nothing to gain from waiting. Fails on a unix socket. */
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 		if (conn_open(&s->conn[i], fd, vm_freeze_request_buf(vm).len, now))
 			close(fd);
 		else if (i >= s->nconns)

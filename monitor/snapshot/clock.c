@@ -49,17 +49,28 @@ void vm_clock_rebase(struct vm *vm, uint64_t mono_ns)
 	__atomic_fetch_add(&vm->shared->clock_seq, 1, __ATOMIC_RELAXED);
 }
 
-void vm_seed(struct vm *vm)
+void vm_seed_draw(struct vm *vm)
 {
-	struct {
-		uint8_t seed[sizeof vm->layout.seed], generation[sizeof vm->generation];
-	} r;
+	struct vm_seed *r = &vm->next_seed;
 
 	/* Never short for so few bytes, and never blocking once the host has booted. */
-	if (getrandom(&r, sizeof r, 0) != sizeof r) {
+	r->there = getrandom(r->seed, sizeof r->seed, 0) == sizeof r->seed &&
+		   getrandom(r->generation, sizeof r->generation, 0) == sizeof r->generation;
+	if (!r->there)
 		log_warn("no random numbers from the host: two clones may be alike");
+}
+
+void vm_seed(struct vm *vm)
+{
+	struct vm_seed *r = &vm->next_seed;
+
+	_Static_assert(sizeof r->seed == sizeof vm->layout.seed, "");
+	_Static_assert(sizeof r->generation == sizeof vm->generation, "");
+	if (!r->there)
+		vm_seed_draw(vm);
+	if (!r->there)
 		return;
-	}
-	put(vm, offsetof(struct uk_boot, seed), r.seed, sizeof r.seed);
-	memcpy(vm->generation, r.generation, sizeof vm->generation);
+	put(vm, offsetof(struct uk_boot, seed), r->seed, sizeof r->seed);
+	memcpy(vm->generation, r->generation, sizeof vm->generation);
+	explicit_bzero(r, sizeof *r);
 }

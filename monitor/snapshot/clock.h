@@ -19,5 +19,7 @@ uint64_t vm_host_deadline(const struct vm *vm, uint64_t guest_ns);
 /* A new seed in the boot page, which the library OS mixes in before it gives out another random
  * byte, and a new generation id. vm_freeze_answer() does it by itself. */
 void vm_seed(struct vm *vm);
+/* Draws what the next vm_seed() gives: for a thread that cannot draw itself. */
+void vm_seed_draw(struct vm *vm);
 
 #endif

@@ -90,6 +90,8 @@ static int alloc(struct vm *vm, char *err, size_t errlen)
 	return vm_error(err, errlen, "rewind: a second copy of the guest's memory");
 }
 
+#define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
+
 static int log_on(struct vm *vm, char *err, size_t errlen)
 {
 	struct kvm_enable_cap manual = {.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
@@ -99,7 +101,12 @@ static int log_on(struct vm *vm, char *err, size_t errlen)
 						     .userspace_addr = (uint64_t)vm->gm.base};
 	int sync = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
 
-	vm->sync_regs = sync > 0 ? (uint64_t)sync : 0;
+	if (sync < 0 || (sync & SYNC_ALL) != SYNC_ALL) {
+		errno = ENOSYS;
+		return vm_error(err, errlen,
+				"KVM_CAP_SYNC_REGS (rewinding needs Linux 4.17 or later)");
+	}
+	vm->sync_regs = (uint64_t)sync;
 	if (ioctl(vm->fd, KVM_ENABLE_CAP, &manual))
 		return vm_error(
 			err, errlen,

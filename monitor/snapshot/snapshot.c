@@ -14,6 +14,7 @@
 #include "monitor/config_field.h"
 #include "monitor/config_json.h"
 #include "monitor/keeper.h"
+#include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/cpu.h"
 #include "monitor/snapshot/dirty.h"
 #include "monitor/snapshot/disks.h"
@@ -180,7 +181,9 @@ static int all_asked(struct vm *vm, void *arg)
 	int r = vm->cfg->save.path ? save_asked(vm) : 0;
 
 	(void)arg;
-	return !r && vm->cfg->fork.n ? fork_asked(vm) : r;
+	r = !r && vm->cfg->fork.n ? fork_asked(vm) : r;
+	vm_seed_draw(vm); /* after the copies were made: they draw their own */
+	return r;
 }
 
 enum uk_why snapshot_at_freeze(struct vm *vm)
@@ -193,7 +196,11 @@ enum uk_why snapshot_at_freeze(struct vm *vm)
 		return UK_WHY_NOTHING;
 	vm->frozen = true; /* once: a guest that freezes in a loop must not fill the disk */
 	r = vm_settle(vm, err, sizeof err);
-	r = r ? r : keeper_run(vm, all_asked, NULL);
+	if (r) {
+		vm->exit_code = 2;
+		return UK_WHY_NOTHING;
+	}
+	r = keeper_run(vm, all_asked, NULL);
 	if (r)
 		vm->exit_code = 2;
 	else if (!cfg->fork.n && !cfg->save.run)
