@@ -162,25 +162,54 @@ static int zero_tail(uint8_t *page, uint64_t from, uint64_t memsz_left)
 	return 0;
 }
 
-static int map_segment(struct image *img, const struct elf_seg *s)
+static int map_pages(const struct image *img, struct extent e)
 {
-	struct extent e = file_pages(img, s);
 	uint8_t *dst = gmem_ptr(img->gm, e.gpa, e.len);
-	uint64_t end = (s->va & PAGE_MASK) + s->filesz;
 
 	if (!dst)
 		return -ENOMEM;
-	if (e.len == 0)
-		return 0;
 	/* Writable whatever the segment says: the guest's page tables protect it from the guest,
 	 * and a device that is told to write there must hit a private copy, not a fault in the
 	 * monitor. */
 	if (mmap(dst, e.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, img->fd,
 		 (off_t)e.off) == MAP_FAILED)
 		return -errno;
-	if (s->memsz > s->filesz && end & PAGE_MASK)
+	return 0;
+}
+
+static int zero_rest(const struct image *img, const struct elf_seg *s)
+{
+	uint64_t end = (s->va & PAGE_MASK) + s->filesz;
+	struct extent e = file_pages(img, s);
+	uint8_t *dst = gmem_ptr(img->gm, e.gpa, e.len);
+
+	if (!dst)
+		return -ENOMEM;
+	if (e.len && s->memsz > s->filesz && end & PAGE_MASK)
 		return zero_tail(dst + (end & ~PAGE_MASK), end & PAGE_MASK, s->memsz - s->filesz);
 	return 0;
+}
+
+/* Segments that follow each other in the file as they do in memory are one mapping: each costs a
+ * call, and a piece of the kernel's map of us. Those that are copied are left out. */
+static int map_segments(const struct image *img)
+{
+	struct extent all = {0};
+	int r = 0;
+
+	for (unsigned i = 0; i < img->elf.nseg && !r; i++) {
+		struct extent e = file_pages(img, &img->elf.seg[i]);
+
+		if (!is_mapped(img, &img->elf.seg[i]) || !e.len)
+			continue;
+		if (all.len && e.gpa == all.gpa + all.len && e.off == all.off + all.len) {
+			all.len += e.len;
+			continue;
+		}
+		r = all.len ? map_pages(img, all) : 0;
+		all = e;
+	}
+	return r || !all.len ? r : map_pages(img, all);
 }
 
 static int copy_segment(const struct image *img, const struct elf_seg *s)
@@ -218,13 +247,15 @@ int image_map(struct image *img, const struct gmem *gm, gpa_t gpa)
 		return -ENOMEM;
 	img->gm = gm;
 	img->gpa = gpa;
-	for (unsigned i = 0; i < img->elf.nseg; i++) {
-		const struct elf_seg *s = &img->elf.seg[i];
-		int r = is_mapped(img, s) ? map_segment(img, s) : copy_segment(img, s);
+	int r = map_segments(img);
 
-		if (r < 0)
-			return r;
+	for (unsigned i = 0; i < img->elf.nseg && !r; i++) {
+		const struct elf_seg *s = &img->elf.seg[i];
+
+		r = is_mapped(img, s) ? zero_rest(img, s) : copy_segment(img, s);
 	}
+	if (r < 0)
+		return r;
 	if (img->sharing == IMAGE_COPIED)
 		return check_unchanged(img);
 	if (img->sharing != IMAGE_LEASED)

@@ -14,7 +14,7 @@ enum reg { EAX, EBX, ECX, EDX };
 static const struct {
 	uint32_t leaf, sub;
 	enum reg reg;
-	const char *name;
+	char name[16]; /* in the table: a pointer would have to be relocated at each start */
 	uint32_t ignore; /* bits that say how the machine stands, not what it can do */
 } words[CPU_WORDS] = {
 	[CPU_1_ECX] = {1, 0, ECX, "1.ECX", 1u << 27 /* OSXSAVE */},
@@ -33,7 +33,7 @@ static const struct {
 /* Those whose absence people ask about; the rest is named by word and bit. */
 static const struct {
 	uint8_t word, bit;
-	const char *name;
+	char name[12];
 } features[] = {
 	{CPU_1_ECX, 0, "SSE3"},	       {CPU_1_ECX, 9, "SSSE3"},	      {CPU_1_ECX, 12, "FMA"},
 	{CPU_1_ECX, 19, "SSE4.1"},     {CPU_1_ECX, 20, "SSE4.2"},     {CPU_1_ECX, 23, "POPCNT"},
