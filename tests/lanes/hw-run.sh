@@ -13,6 +13,7 @@
 #   hw-run.sh --console                      show what its kernel printed
 #
 # HW_NAME=name makes --start, --exec and --stop mean a machine of that name; HW_SMP, HW_MEM, HW_CPU size it.
+# HW_CGROUP=v1 makes a machine with cgroup v1 hierarchies and no v2 one; otherwise it has v2 alone.
 # Exit status: the command's; 124 when SECONDS (default 600) are over (the command is killed); 125 lane trouble.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -66,7 +67,7 @@ boot() {
 		-serial "file:$dir/console.log" -monitor "unix:$dir/monitor,server=on,wait=off" -kernel $hw/vmlinux -initrd $hw/initrd \
 		-append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable tsc_early_khz=$tsc \
 no_timer_check random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog hw.repo=$PWD hw.scratch=$PWD/$scratch \
-hw.ports=$ports hw.modules=$PWD/$hw/modules" \
+hw.ports=$ports hw.modules=$PWD/$hw/modules hw.cgroup=${HW_CGROUP:-v2}" \
 		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap" \
 		-device virtio-9p-device,fsdev=root,mount_tag=root \
 		-fsdev "local,id=repo,path=$PWD,security_model=none,readonly=on,multidevs=remap" \

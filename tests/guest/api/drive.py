@@ -382,7 +382,7 @@ def swap():
 def limits():
     """Rates and bursts of a device that is under way, changed by PATCH: within 5 % at the best of some looks, for the
     machine may be late at either end of one."""
-    what, rate = os.environ["FLOW"], 400
+    what, rate = os.environ["FLOW"], 400 // int(os.environ.get("SLOW", "1"))
     with Vm() as vm:
         net = what in ("rx", "tx")
         flow.boot(vm.call, IMAGE, what, os.environ["GUEST_IP"], os.environ["HOST_IP"], None if net else os.environ["DISK_d"],
@@ -396,7 +396,7 @@ def limits():
         looks = {
             "bandwidth": lambda: f.ratio("bandwidth", rate, 1.5),
             "ops": lambda: f.ratio("ops", 2 * rate, 1.5),
-            "burst": lambda: f.burst_ratio("ops", rate, 300, 1.5),
+            "burst": lambda: f.burst_ratio("ops", rate, 3 * rate // 4, 1.5),
         }
         for name, look in looks.items():
             seen = []
