@@ -16,8 +16,10 @@
 
 const char *host_dev_path(enum host_dev dev)
 {
-	static const char *const paths[] = {
-		[DEV_KVM] = "/dev/kvm", [DEV_TUN] = "/dev/net/tun", [DEV_URANDOM] = "/dev/urandom"};
+	static const char *const paths[] = {[DEV_KVM] = "/dev/kvm",
+					    [DEV_TUN] = "/dev/net/tun",
+					    [DEV_URANDOM] = "/dev/urandom",
+					    [DEV_UFFD] = "/dev/userfaultfd"};
 
 	return paths[dev];
 }

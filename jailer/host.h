@@ -14,7 +14,7 @@
 
 #define HOST_MOUNTS 24
 
-enum host_dev { DEV_KVM, DEV_TUN, DEV_URANDOM, HOST_DEVS };
+enum host_dev { DEV_KVM, DEV_TUN, DEV_URANDOM, DEV_UFFD, HOST_DEVS };
 
 struct cgroup_mount {
 	char dir[128];

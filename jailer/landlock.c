@@ -84,7 +84,7 @@ static int allow_room(struct jail *jail, int ruleset, uint64_t fs)
 	int r = allow_path(jail, ruleset, "/", fs, 0, jail->own_room ? FS_DIR : FS_READ);
 
 	for (int i = 0; r == 0 && i < HOST_DEVS; i++)
-		if (p->host->devs[i].present)
+		if (plan_has_device(p, (enum host_dev)i))
 			r = allow_path(jail, ruleset, host_dev_path((enum host_dev)i), fs, FS_FILE,
 				       0);
 	for (unsigned i = 0; r == 0 && i < p->opts->nbinds; i++) {

@@ -220,7 +220,7 @@ int mnt_devices(struct jail *jail)
 		const char *path = host_dev_path((enum host_dev)i);
 		const char *name = path + strlen("/dev");
 
-		if (!p->host->devs[i].present)
+		if (!plan_has_device(p, (enum host_dev)i))
 			continue;
 		r = p->opts->userns ? borrow_device(dev, path, name) : make_device(p, dev, i, name);
 		if (r < 0)

@@ -286,6 +286,7 @@ OPT_FLAG(set_json, struct jail_opts, json)
 OPT_FLAG(set_timing, struct jail_opts, timing)
 OPT_FLAG(set_no_seccomp, struct jail_opts, no_seccomp)
 OPT_FLAG(set_seccomp_trace, struct jail_opts, seccomp_trace)
+OPT_FLAG(set_userfaultfd, struct jail_opts, userfaultfd)
 
 static int set_help(void *ctx, const char *val, struct errtext *err)
 {
@@ -346,6 +347,10 @@ static const struct opt_def defs[] = {
 	{"daemonize", NULL, false, set_daemonize,
 	 "return when the program runs; it has /dev/null for its standard descriptors\n"},
 	{"userns", NULL, false, set_userns, "in a user namespace: needs no root\n"},
+	{"userfaultfd", NULL, false, set_userfaultfd,
+	 "the program has /dev/userfaultfd, as --restore verify=lazy needs; who has taken a\n"
+	 "program over can stop the kernel amid a copy with it, which makes its faults easier to "
+	 "use\n"},
 	{"dry-run", NULL, false, set_dry_run, "check everything, print the plan, change nothing\n"},
 	{"json", NULL, false, set_json, "with --dry-run: print it as JSON\n"},
 	{"timing", NULL, false, set_timing, "print on standard error what each step cost\n"},

@@ -47,7 +47,7 @@ struct jail_opts {
 	bool have_uid, have_gid;
 	int cgroup_version; /* 0: whichever has the controller */
 	bool new_pid_ns, daemonize, userns, dry_run, json, timing, help, version;
-	bool no_seccomp, seccomp_trace;
+	bool no_seccomp, seccomp_trace, userfaultfd;
 	struct cgroup_opt cgroups[JAIL_CGROUPS];
 	struct bind_opt binds[JAIL_BINDS];
 	struct fd_opt fds[JAIL_FDS];

@@ -229,6 +229,31 @@ static void plan_warnings(struct jail_plan *p)
 					      "jail cannot make a VM";
 }
 
+bool plan_has_device(const struct jail_plan *p, enum host_dev dev)
+{
+	return p->host->devs[dev].present && (dev != DEV_UFFD || p->opts->userfaultfd);
+}
+
+/* What was asked for must be there. */
+static int check_devices(const struct jail_plan *p, struct errtext *err)
+{
+	const struct jail_host *h = p->host;
+
+	if (!p->opts->userfaultfd)
+		return 0;
+	if (!h->devs[DEV_UFFD].present)
+		return errtext_set(err, -ENODEV,
+				   "--userfaultfd: this host has no /dev/userfaultfd (Linux 6.1, "
+				   "CONFIG_USERFAULTFD)");
+	if (p->opts->userns &&
+	    (h->euid ? !h->devs[DEV_UFFD].open_to_us : !h->devs[DEV_UFFD].open_to_all))
+		return errtext_set(
+			err, -EACCES,
+			"--userfaultfd: /dev/userfaultfd is not open to the jail's user, "
+			"and with --userns it gets the host's node");
+	return 0;
+}
+
 int plan_make(struct jail_plan *p, const struct jail_opts *o, const struct jail_host *h,
 	      struct errtext *err)
 {
@@ -251,6 +276,8 @@ int plan_make(struct jail_plan *p, const struct jail_opts *o, const struct jail_
 	r = plan_fds(p, err);
 	if (r == 0)
 		r = check_binds(p, err);
+	if (r == 0)
+		r = check_devices(p, err);
 	if (r == 0)
 		r = plan_cgroups(p, err);
 	if (r < 0)

@@ -58,4 +58,8 @@ void plan_base(char *buf, size_t len, const struct jail_opts *opts, uid_t euid);
 /* 0, or -EIO. */
 int plan_print(const struct jail_plan *plan, bool json, FILE *out);
 
+/* Whether the jail has the device: one that the host has, and that is always there or was asked
+ * for. */
+bool plan_has_device(const struct jail_plan *plan, enum host_dev dev);
+
 #endif

@@ -44,8 +44,9 @@ static void text(const struct jail_plan *p, struct buf *b)
 	text_groups(p, b);
 	buf_printf(b, "network       %s\n", net_name(p));
 	for (int i = 0; i < HOST_DEVS; i++)
-		buf_printf(b, "device        %s%s\n", host_dev_path((enum host_dev)i),
-			   p->host->devs[i].present ? "" : " (the host has none)");
+		if (i != DEV_UFFD || o->userfaultfd)
+			buf_printf(b, "device        %s%s\n", host_dev_path((enum host_dev)i),
+				   p->host->devs[i].present ? "" : " (the host has none)");
 	for (unsigned i = 0; i < o->nbinds; i++)
 		buf_printf(b, "bind          %s to %s%s\n", o->binds[i].src, o->binds[i].dst,
 			   o->binds[i].ro ? ", read-only" : "");
@@ -102,7 +103,7 @@ static void json_lists(const struct jail_plan *p, struct buf *b)
 
 	buf_printf(b, ",\n  \"devices\": [");
 	for (int i = 0, n = 0; i < HOST_DEVS; i++)
-		if (p->host->devs[i].present) {
+		if (plan_has_device(p, (enum host_dev)i)) {
 			buf_printf(b, "%s", n++ ? ", " : "");
 			buf_json_str(b, host_dev_path((enum host_dev)i));
 		}

@@ -43,7 +43,8 @@ static int lazy_error(const char *what, char *err, size_t errlen)
 	int e = errno;
 
 	snprintf(err, errlen, "verify=lazy: %s: %s%s", what, strerror(e),
-		 e == EPERM || e == EACCES ? ": give access to /dev/userfaultfd, or say verify=copy"
+		 e == EPERM || e == EACCES ? ": give access to /dev/userfaultfd (in a jail: the "
+					     "jailer's --userfaultfd), or say verify=copy"
 					   : "");
 	return -e;
 }

@@ -48,7 +48,7 @@ for arg; do
 	case $last:$arg in *:--id | --id:*) ;; *) set -- "$@" "$arg" ;; esac
 	last=$arg
 done
-exec {jailer} --id "$id" $more -- "$@"
+exec {jailer} --id "$id" $MONITOR_JAIL $more -- "$@"
 """
 MONITOR_WRAPPER = """\
 echo $$ >{work}/vmm.pid

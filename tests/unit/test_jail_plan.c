@@ -189,6 +189,23 @@ Test(jail_plan, places_in_the_room_do_not_overlap)
 	}
 }
 
+Test(jail_plan, userfaultfd_only_when_asked_for)
+{
+	host.devs[DEV_UFFD].present = true;
+	cr_assert_eq(make(), 0);
+	cr_assert(!plan_has_device(&plan, DEV_UFFD) && plan_has_device(&plan, DEV_KVM));
+	opts.userfaultfd = true;
+	cr_assert_eq(make(), 0);
+	cr_assert(plan_has_device(&plan, DEV_UFFD));
+	opts.userns = true;
+	cr_assert_eq(make(), -EACCES);
+	host.devs[DEV_UFFD].open_to_all = true;
+	cr_assert_eq(make(), 0);
+	host.devs[DEV_UFFD].present = false;
+	cr_assert_eq(make(), -ENODEV);
+	cr_assert(strstr(err.text, "--userfaultfd"));
+}
+
 Test(jail_plan, what_the_jail_will_lack_is_told)
 {
 	host.devs[DEV_KVM].present = false;
