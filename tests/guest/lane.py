@@ -15,6 +15,7 @@ import qemu  # noqa: E402
 MAC = "02:00:00:00:00:02"
 HOST_IP, GUEST_IP = "10.77.0.1", "10.77.0.2"
 JAIL_UID = 41000
+BOOT_ID = "name-of-this-boot"  # in a command, in place of the jail's
 HOST_IP6, GUEST_IP6 = "fd77::1", "fd77::2"
 
 # QEMU ends with (value << 1) | 1 of what the guest wrote to the exit port; an even status means that it wrote nothing.
@@ -224,10 +225,13 @@ class Setting:
         if self.case.net[:1] == ["user"]:
             argv = [f"{self.build}/bin/mayfly-usernet", "--fd=3"]
             for word in (w for w in self.case.net[1:] if not w.startswith("opts=")):
+                if word == "host-loopback":
+                    argv.append("--host-loopback")
+                    continue
                 host, guest = word.removeprefix("fwd=").split(":")
                 argv.append(f"--fwd=tcp:127.0.0.1:{host}:{guest}")
             argv.append("--run")
-        argv += self.jailer(self.env["IMAGE"]) + ["--id", self.case.name]
+        argv += self.jailer(self.env["IMAGE"]) + ["--id", BOOT_ID]
         if self.case.net[:1] == ["user"]:
             argv += ["--fd", "eth0=3"]
         elif self.ns:
@@ -266,7 +270,8 @@ class Setting:
         command = shlex.join(self.qemu_argv() if foreign else self.jail_argv() if self.jailed else self.monitor_argv())
         text = (QEMU_WRAPPER if foreign else MONITOR_WRAPPER).format(command=command, work=self.work)
         with open(self.env["BOOT"], "w", encoding="utf-8") as f:
-            f.write("#!/bin/sh\n" + text)
+            # Boots at one time are jails of their own names.
+            f.write("#!/bin/sh\n" + text.replace(BOOT_ID, f'"${{BOOT_ID:-{self.case.name}}}"'))
         os.chmod(self.env["BOOT"], 0o755)
         if self.jailed:
             self.write_monitor()

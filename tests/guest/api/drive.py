@@ -339,7 +339,7 @@ def errors():
 def delete():
     """What is deleted before the start is not in the VM, nor its descriptor in the monitor."""
     with Vm() as vm:
-        put_disk(vm, "/dev/null")
+        put_disk(vm, vm.disk())
         vm.ok("DELETE", "/drives/d")
         vm.ok("PUT", "/network-interfaces/x", {"iface_id": "x", "host_dev_name": "nosuchtap"})
         vm.ok("DELETE", "/network-interfaces/x")
@@ -365,7 +365,7 @@ def swap():
             before = len(vm.text())
             vm.ok("PATCH", "/drives/d", {"drive_id": "d", "path_on_host": files[i]})
             vm.until(lambda: f"disk 1 {size} content{i}\n" in vm.text()[before:])
-            open_now = {os.stat(f"/proc/{vm.proc.pid}/fd/{fd}").st_ino for fd in os.listdir(f"/proc/{vm.proc.pid}/fd")}
+            open_now = {os.stat(f"/proc/{vm.pid()}/fd/{fd}").st_ino for fd in os.listdir(f"/proc/{vm.pid()}/fd")}
             eq([os.stat(f).st_ino in open_now for f in files], [j == i for j in range(3)], "which files are open")
             eq(vm.ok("GET", "/vm/config").json()["drives"][0]["path_on_host"], files[i])
         with open(files[0], "r+b") as f:  # the file that is there grows: it is looked at again
@@ -468,11 +468,12 @@ def stopped():
                 vm.boot()
                 vm.until_tick(3)
             vm.call("GET", "/")
-            wait_for_sleep(vm.proc.pid)
-            os.kill(vm.proc.pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, vm.proc.pid, os.WSTOPPED | os.WNOWAIT)
-            os.kill(vm.proc.pid, signal.SIGCONT)
-            os.waitid(os.P_PID, vm.proc.pid, os.WCONTINUED | os.WNOWAIT)
+            pid = vm.pid()
+            wait_for_sleep(pid)
+            os.kill(pid, signal.SIGSTOP)
+            vm.until(lambda pid=pid: is_stopped(pid))
+            os.kill(pid, signal.SIGCONT)
+            vm.until(lambda pid=pid: not is_stopped(pid))
             eq(vm.call("GET", "/version").status, 200)
             # A refused body, in the phase's own filter.
             c = vm.connect()
@@ -482,6 +483,11 @@ def stopped():
             assert c.closed()
         vm.stop()
         eq(events.names()[-1], "exit")
+
+
+def is_stopped(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(") ")[2][0] == "T"
 
 
 def wait_for_sleep(pid):

@@ -34,9 +34,9 @@ full)
 	END
 	;;
 two) # at one time, each with what it has written itself
-	$BOOT --console "$WORK/one" &
+	BOOT_ID=one $BOOT --console "$WORK/one" &
 	one=$!
-	$BOOT --console "$WORK/two" &
+	BOOT_ID=two $BOOT --console "$WORK/two" &
 	wait $one
 	wait $!
 	grep -q '^synced 40' "$WORK/one"
