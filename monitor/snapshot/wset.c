@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * wset.c: see wset.h. What was touched is read from /proc/self/pagemap, which needs no privilege
- * for presence and kind of a page; where there is no /proc (in the jail) nothing is recorded.
- * Source: admin-guide/mm/pagemap.rst.
+ * for presence and kind of a page; where there is no /proc (in the jail) move_pages, which moves
+ * none, tells what is present. Source: admin-guide/mm/pagemap.rst, move_pages(2).
  */
 #include "monitor/snapshot/wset.h"
 
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/fullio.h"
@@ -122,23 +123,60 @@ void wset_begin(struct vm *vm)
 
 /* --- recording --- */
 
-/* Runs of touched pages in memory of the caller's; how many. */
+enum kind { UNTOUCHED, READ, WRITTEN };
+
+static bool kinds_by_pagemap(const struct vm *vm, int pagemap, uint64_t first, uint64_t n,
+			     uint8_t *ret)
+{
+	uint64_t entry[PM_BATCH], at = (uint64_t)vm->gm.base / SNAP_PAGE + first;
+
+	if (pread(pagemap, entry, n * 8, (off_t)(at * 8)) != (ssize_t)(n * 8))
+		return false;
+	for (uint64_t i = 0; i < n; i++)
+		ret[i] = !(entry[i] & (PM_PRESENT | PM_SWAPPED)) ? UNTOUCHED
+			 : entry[i] & PM_FILE			 ? READ
+								 : WRITTEN;
+	return true;
+}
+
+/* A copy of our own that is as the file still is counts as read. */
+static bool kinds_by_call(const struct vm *vm, uint64_t first, uint64_t n, uint8_t *ret)
+{
+	uint8_t *page[PM_BATCH], was[SNAP_PAGE];
+	int status[PM_BATCH];
+
+	for (uint64_t i = 0; i < n; i++)
+		page[i] = vm->gm.base + (first + i) * SNAP_PAGE;
+	if (syscall(SYS_move_pages, 0, n, page, NULL, status, 0) < 0)
+		return false;
+	for (uint64_t i = 0; i < n; i++) {
+		ret[i] = status[i] < 0 ? UNTOUCHED : READ;
+		if (ret[i] == READ && (full_read(vm->cfg->snap->mem, was, sizeof was,
+						 (off_t)((first + i) * SNAP_PAGE)) ||
+				       memcmp(was, page[i], sizeof was) != 0))
+			ret[i] = WRITTEN;
+	}
+	return true;
+}
+
+/* Runs of touched pages in memory of the caller's; how many. pagemap: -1: there is none. */
 static uint32_t find_runs(int pagemap, const struct vm *vm, struct wset_run *run, uint32_t max)
 {
-	uint64_t npages = vm->gm.size / SNAP_PAGE, at = (uint64_t)vm->gm.base / SNAP_PAGE;
-	uint64_t entry[PM_BATCH];
+	uint64_t npages = vm->gm.size / SNAP_PAGE;
+	uint8_t kinds[PM_BATCH];
 	uint32_t n = 0;
 
 	for (uint64_t p = 0; p < npages; p += PM_BATCH) {
 		uint64_t want = npages - p < PM_BATCH ? npages - p : PM_BATCH;
 
-		if (pread(pagemap, entry, want * 8, (off_t)((at + p) * 8)) != (ssize_t)(want * 8))
+		if (pagemap >= 0 ? !kinds_by_pagemap(vm, pagemap, p, want, kinds)
+				 : !kinds_by_call(vm, p, want, kinds))
 			return 0;
 		for (uint64_t i = 0; i < want; i++) {
-			uint32_t kind = entry[i] & PM_FILE ? 0 : WSET_WRITTEN;
+			uint32_t kind = kinds[i] == WRITTEN ? WSET_WRITTEN : 0;
 			struct wset_run *last = n ? &run[n - 1] : NULL;
 
-			if (!(entry[i] & (PM_PRESENT | PM_SWAPPED)))
+			if (kinds[i] == UNTOUCHED)
 				continue;
 			if (last && (last->count & WSET_WRITTEN) == kind &&
 			    last->first + (last->count & ~WSET_WRITTEN) == p + i) {
@@ -158,7 +196,7 @@ static void record(struct vm *vm, const char *path)
 	const uint32_t max = 65536;
 	struct wset_run *run = calloc(max, sizeof *run);
 	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint32_t n = run && pagemap >= 0 ? find_runs(pagemap, vm, run, max) : 0;
+	uint32_t n = run ? find_runs(pagemap, vm, run, max) : 0;
 
 	if (n)
 		(void)wset_write(path, vm->cfg->snap->v.head->id, run, n); /* a hint */
