@@ -15,6 +15,7 @@ PIDS = 12
 CPU_SHARE = 0.2  # quota over period
 DISK_RATE = 1 << 20  # bytes a second
 PERIODS = 30  # of the CPU quota, before it is judged
+LOOKS = 10  # after so many periods more each
 SLACK = 1.5  # of shares: a period that has begun counts in full
 
 
@@ -121,11 +122,16 @@ def cpu_share(t, most=CPU_SHARE):
     if group_file("cpu", t, ("cpu.stat", "cpu.stat")) is None:
         return skip("CPU", "no cpu controller")
     p0, _, used0 = cpu_account(t)
-    t0 = time.monotonic_ns()
-    if wait_for_news("periods pass", lambda: cpu_account(t)[0] >= p0 + PERIODS):
+    t0, share, throttled = time.monotonic_ns(), 1, 0
+    # The scheduler looks at its ticks: what one that comes late lets through is taken off later, so look again.
+    for i in range(1, LOOKS + 1):
+        if not wait_for_news("periods pass", lambda i=i: cpu_account(t)[0] >= p0 + i * PERIODS):
+            return None
         _, throttled, used = cpu_account(t)
         share = (used - used0) / (time.monotonic_ns() - t0)
-        ok(throttled and share <= most * SLACK, f"{t.what} is held to its share of CPU", f"{share} {throttled}")
+        if throttled and share <= most * SLACK:
+            break
+    return ok(throttled and share <= most * SLACK, f"{t.what} is held to its share of CPU", f"{share} {throttled}")
 
 
 def memory_bound(t):
