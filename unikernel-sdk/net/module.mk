@@ -1,9 +1,9 @@
-# lwIP from Debian's source, with one patch of ours, and the socket layer over it. The socket layer is members of libmayfly.a that only
+# lwIP from Debian's source, with two patches of ours, and the socket layer over it. The socket layer is members of libmayfly.a that only
 # programs with sockets pull in (uk__need_net); lwIP is an archive of its own.
 LWIP_VERSION := 2.1.3+dfsg1-2
 LWIP_DIR := $(O)/src/lwip
 LWIP_STAMP := $(LWIP_DIR)/.mayfly-source
-LWIP_PATCH := unikernel-sdk/net/lwip/long-segments.patch
+LWIP_PATCHES := $(addprefix unikernel-sdk/net/lwip/,long-segments.patch peers.patch)
 LWIP_NAMES := $(O)/guest-obj/lwip/names
 LWIP_INC := -isystem $(LWIP_DIR)/src/include
 # timeouts.c is replaced by net/timers.c; dns.c, raw.c, altcp*.c, autoip.c and dhcp6.c are switched off.
@@ -25,9 +25,13 @@ LWIP_LIB := $(O)/sdk/lib/liblwip.a
 LWIP_RAW := $(O)/guest-obj/lwip/raw.a
 ALL += $(LWIP_LIB)
 
-$(LWIP_STAMP): scripts/fetch-src.sh $(LWIP_PATCH)
+# One file of all patches, of which fetch-src.sh keeps a checksum: a changed one means the source anew.
+$(LWIP_DIR).patch: $(LWIP_PATCHES)
+	@mkdir -p $(@D)
+	$(Q)cat $^ >$@
+$(LWIP_STAMP): scripts/fetch-src.sh $(LWIP_DIR).patch
 	$(call say,FETCH,lwip $(LWIP_VERSION))
-	$(Q)scripts/fetch-src.sh lwip $(LWIP_VERSION) $(LWIP_DIR) $(LWIP_PATCH)
+	$(Q)scripts/fetch-src.sh lwip $(LWIP_VERSION) $(LWIP_DIR) $(LWIP_DIR).patch
 	@touch $@
 # The sources appear with the stamp, hence no prerequisite of their own.
 $(O)/guest-obj/lwip/%.o: $(LWIP_STAMP) $(wildcard unikernel-sdk/net/lwip/*.h unikernel-sdk/net/lwip/arch/*.h) \

@@ -147,6 +147,27 @@ static struct pbuf *to_heap(struct pbuf *p, bool fair)
 	return head;
 }
 
+/* From the loopback's address, to it, or from our own, which programs would trust; or from nobody,
+ * but to all, as DHCP has it. */
+static bool forged(const struct uk_nif *nif, const struct pbuf *p)
+{
+	static const uint8_t one6[16] = {[15] = 1};
+	const uint8_t *eth = p->payload, *ip = eth + ETH_HDR;
+	unsigned type = (unsigned)eth[12] << 8 | eth[13];
+	u32_t src, dst;
+
+	if (type == 0x0800 && p->len >= ETH_HDR + 20u) {
+		memcpy(&src, ip + 12, 4);
+		memcpy(&dst, ip + 16, 4);
+		if (ip[12] == 0)
+			return dst != IPADDR_BROADCAST;
+		return ip[12] == IP_LOOPBACKNET || ip[16] == IP_LOOPBACKNET ||
+		       src == netif_ip4_addr(&nif->netif)->addr;
+	}
+	return type == 0x86dd && p->len >= ETH_HDR + 40u &&
+	       (memcmp(ip + 8, one6, 16) == 0 || memcmp(ip + 24, one6, 16) == 0);
+}
+
 static void one(struct uk_nif *nif, struct uk_rxbuf *buf, uint32_t len)
 {
 	struct uk_nic_hdr hdr;
@@ -159,6 +180,10 @@ static void one(struct uk_nif *nif, struct uk_rxbuf *buf, uint32_t len)
 	memcpy(&hdr, buf->data, sizeof(hdr));
 	p = wrap(buf, UK_NIC_HDR, len - UK_NIC_HDR);
 	if (nif->nic.mrg && hdr.num_buffers > 1 && !gather(nif, p, hdr.num_buffers - 1u)) {
+		pbuf_free(p);
+		return;
+	}
+	if (forged(nif, p)) {
 		pbuf_free(p);
 		return;
 	}

@@ -123,11 +123,12 @@ void uk__mcast_leave_all(struct uk_mcast **list);
 struct uk_mcast **uk__udp_groups(struct uk_sock *s); /* NULL when s is not a UDP socket */
 
 /* sock_udp.c, sock_tcp.c: an ICMP error for a packet from local_port to the remote address and
- * port. */
+ * port; seq: TCP's number in it. */
 void uk__udp_icmp(uint16_t local_port, const ip_addr_t *remote, uint16_t port, int err);
 /* Is `payload` within what the connection of this segment may always have waiting to be read?
  * Addresses and header as in the packet. */
 bool uk__tcp_starved(const uint8_t *src_ip, bool v6, const uint8_t *tcp, unsigned payload);
-void uk__tcp_icmp(uint16_t local_port, const ip_addr_t *remote, uint16_t port, int err);
+void uk__tcp_icmp(uint16_t local_port, const ip_addr_t *remote, uint16_t port, uint32_t seq,
+		  int err);
 
 #endif

@@ -610,13 +610,15 @@ bool uk__tcp_starved(const uint8_t *src_ip, bool v6, const uint8_t *tcp, unsigne
 	return false;
 }
 
-void uk__tcp_icmp(uint16_t local_port, const ip_addr_t *remote, uint16_t port, int err)
+void uk__tcp_icmp(uint16_t local_port, const ip_addr_t *remote, uint16_t port, uint32_t seq,
+		  int err)
 {
 	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
 		struct uk_tcp *t = p->callback_arg;
 
 		if (p->state != SYN_SENT || p->local_port != local_port || p->remote_port != port ||
-		    !ip_addr_cmp_zoneless(&p->remote_ip, remote) || !t)
+		    !ip_addr_cmp_zoneless(&p->remote_ip, remote) || !t ||
+		    !TCP_SEQ_BETWEEN(seq, p->lastack, p->snd_nxt))
 			continue;
 		uk__tcp_detach(t);
 		tcp_abandon(p, 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * tcp_window.c: the peer's window, where lwIP would miss what became of it. Trusts nothing in the
- * header but that lwIP has found its connection. Runs on the one vCPU.
+ * tcp_window.c: judges a segment's acknowledgement before lwIP does: whether it can be the peer's,
+ * and whether the window with it is the newest. Trusts nothing in the header but that lwIP has
+ * found its connection. Runs on the one vCPU.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
@@ -13,14 +14,30 @@
  * SND.WL1), which an out-of-order segment raises for good: it then keeps the old width while the
  * acknowledgements move on, sends far beyond what the peer takes, and waits for timeouts. Linux
  * judges as we do (tcp_may_update_window).
- *
- * hdr: in host byte order. Always ERR_OK: go on with the segment.
  */
-err_t uk__tcp_newest_window(struct tcp_pcb *pcb, const struct tcp_hdr *hdr)
+static void newest_window(struct tcp_pcb *pcb, const struct tcp_hdr *hdr)
 {
-	if (pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT && (TCPH_FLAGS(hdr) & TCP_ACK) &&
-	    TCP_SEQ_BETWEEN(hdr->ackno, pcb->lastack + 1, pcb->snd_nxt) &&
+	if (TCP_SEQ_BETWEEN(hdr->ackno, pcb->lastack + 1, pcb->snd_nxt) &&
 	    !TCP_SEQ_LT(pcb->snd_wl1, hdr->seqno))
 		pcb->snd_wl1 = hdr->seqno - 1;
+}
+
+/*
+ * hdr: in host byte order. ERR_OK: go on with the segment. On an open connection every segment has
+ * an acknowledgement, and who makes one up does not know where it should be: then the segment is
+ * not taken and the peer, if it was the peer, learns the right numbers (RFC 5961 5.2).
+ */
+err_t uk__tcp_judge(struct tcp_pcb *pcb, const struct tcp_hdr *hdr)
+{
+	if (pcb->state < ESTABLISHED || pcb->state == TIME_WAIT ||
+	    (TCPH_FLAGS(hdr) & (TCP_SYN | TCP_RST)))
+		return ERR_OK;
+	if (!(TCPH_FLAGS(hdr) & TCP_ACK))
+		return ERR_VAL;
+	if (!TCP_SEQ_BETWEEN(hdr->ackno, pcb->lastack - pcb->snd_wnd_max, pcb->snd_nxt)) {
+		tcp_send_empty_ack(pcb);
+		return ERR_VAL;
+	}
+	newest_window(pcb, hdr);
 	return ERR_OK;
 }

@@ -195,33 +195,6 @@ static void trim_time_wait(void)
 	}
 }
 
-/*
- * lwIP's fast retransmission makes the oldest segment an unsent one, and its timeout queues those
- * behind all that are unacknowledged. When the peer's window had no room for that segment in
- * between, the queue would be out of order and never move again: undo the one before the other.
- */
-static void undo_fast_retransmit(struct tcp_pcb *p)
-{
-	struct tcp_seg *seg;
-
-	while ((seg = p->unsent) != NULL && p->unacked &&
-	       TCP_SEQ_LT(lwip_ntohl(seg->tcphdr->seqno), lwip_ntohl(p->unacked->tcphdr->seqno))) {
-		p->unsent = seg->next;
-		seg->next = p->unacked;
-		p->unacked = seg;
-		if (!p->unsent)
-			p->unsent_oversize = 0;
-	}
-}
-
-static void tick(void)
-{
-	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
-		if (p->rtime >= p->rto - 1)
-			undo_fast_retransmit(p);
-	tcp_tmr();
-}
-
 static bool run_tcp(uint64_t now)
 {
 	if (now < tcp_due(now))
@@ -231,7 +204,7 @@ static bool run_tcp(uint64_t now)
 	} else {
 		/* One tick, however late: retransmission clocks must not jump. */
 		tcp_last = now;
-		tick();
+		tcp_tmr();
 	}
 	trim_time_wait();
 	tcp_idle = all_idle();

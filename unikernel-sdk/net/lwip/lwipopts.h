@@ -85,6 +85,7 @@
 #define TCP_LISTEN_BACKLOG		   1
 #define TCP_MSS				   1460
 #define TCP_OVERSIZE			   TCP_MSS
+#define TCP_MIN_MSS			   48 /* peers.patch; as Linux */
 #define TCP_MSL				   30000UL
 #define TCP_TMR_INTERVAL		   50 /* delayed ACKs; retransmission counts in twice that */
 #define TCP_QUEUE_OOSEQ			   1

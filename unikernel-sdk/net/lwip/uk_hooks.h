@@ -38,11 +38,10 @@ int uk__nif_long_segs(const struct netif *netif, const ip_addr_t *dest);
 #define LWIP_HOOK_TCP_LONG_SEG(pcb, left)      uk__tcp_long_seg(pcb, left)
 #define LWIP_HOOK_NETIF_LONG_SEGS(netif, dest) uk__nif_long_segs(netif, dest)
 
-/* A segment's window counts when its acknowledgement is new. */
+/* A segment's acknowledgement must be possible, and its window counts when that is new. */
 struct tcp_hdr;
-err_t uk__tcp_newest_window(struct tcp_pcb *pcb, const struct tcp_hdr *hdr);
-#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
-	uk__tcp_newest_window(pcb, hdr)
+err_t uk__tcp_judge(struct tcp_pcb *pcb, const struct tcp_hdr *hdr);
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) uk__tcp_judge(pcb, hdr)
 
 /* See every packet first: ICMP errors become socket errors. 0 = go on. */
 int uk__net_ip4_input(struct pbuf *p, struct netif *inp);
