@@ -17,6 +17,7 @@ MONITOR_SRCS += monitor/snapshot/cpu.c
 MONITOR_SRCS += monitor/snapshot/dirty.c
 MONITOR_SRCS += monitor/snapshot/disks.c
 MONITOR_SRCS += monitor/snapshot/lazy.c
+MONITOR_SRCS += monitor/snapshot/msrs.c
 MONITOR_SRCS += monitor/snapshot/restore.c
 MONITOR_SRCS += monitor/snapshot/snapshot.c
 MONITOR_SRCS += monitor/snapshot/wset.c

@@ -19,6 +19,7 @@
 
 #include "monitor/snapshot/clock.h"
 #include "monitor/snapshot/freeze.h"
+#include "monitor/snapshot/msrs.h"
 #include "monitor/snapshot/state.h"
 #include "monitor/virtio/blk.h"
 #include "monitor/vm.h"
@@ -110,7 +111,7 @@ static int log_on(struct vm *vm, char *err, size_t errlen)
 	if (ioctl(vm->fd, KVM_ENABLE_CAP, &manual))
 		return vm_error(
 			err, errlen,
-			"KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 (rewinding needs Linux 5.2 or later)");
+			"KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 (rewinding needs Linux 5.10 or later)");
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
 		return vm_error(err, errlen, "KVM_SET_USER_MEMORY_REGION with a dirty log");
 	vm->rewind->logging = true;
@@ -157,8 +158,10 @@ int vm_rewind_arm(struct vm *vm, char *err, size_t errlen)
 	r = vm->rewind ? 0 : alloc(vm, err, errlen);
 
 	r = r ? r : vm_state_save(vm, &vm->rewind->st, err, errlen);
-	if (!r && !vm->rewind->logging)
-		r = log_on(vm, err, errlen);
+	if (!r && !vm->rewind->logging) {
+		r = msrs_limit(vm, err, errlen);
+		r = r ? r : log_on(vm, err, errlen);
+	}
 	if (r)
 		return r;
 	copy_content(vm);
@@ -269,8 +272,12 @@ int vm_rewind(struct vm *vm, char *err, size_t errlen)
 			"there is no point to rewind to: the guest has not called mayfly_freeze()");
 		return -ENOENT;
 	}
+	/* A read that KVM has not finished would be finished in the middle of the past, and go on
+	 * from where it was. */
+	int r = vm_settle(vm, err, errlen);
+
 	/* Devices first: what is still in flight lands before the memory is put back, not after. */
-	int r = vm_state_rewind(vm, &rw->st, err, errlen);
+	r = r ? r : vm_state_rewind(vm, &rw->st, err, errlen);
 	r = r ? r : rewind_disks(vm, err, errlen);
 	r = r ? r : restore_memory(vm, err, errlen);
 	if (r)

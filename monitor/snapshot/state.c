@@ -14,26 +14,13 @@
 #include "lib/clock.h"
 #include "monitor/control.h"
 #include "monitor/snapshot/clock.h"
+#include "monitor/snapshot/msrs.h"
 #include "monitor/virtio/save.h"
 #include "monitor/vm.h"
 
-/* What a guest may have changed. Those that this KVM does not know are left out when saving. The
- * deadline comes last: it is armed against a LAPIC and a TSC that are already in place. */
-static const uint32_t saved_msrs[] = {
-	0xc0000081,		  /* STAR */
-	0xc0000082,		  /* LSTAR */
-	0xc0000083,		  /* CSTAR */
-	0xc0000084,		  /* SFMASK */
-	0xc0000102,		  /* KERNEL_GS_BASE */
-	0xc0000103,		  /* TSC_AUX */
-	0x174,			  /* SYSENTER_CS, ESP, EIP */
-	0x175,	    0x176, 0x277, /* PAT */
-	0x1a0,			  /* MISC_ENABLE */
-	0x2ff,			  /* MTRR default type */
-	0x6e0,			  /* TSC_DEADLINE */
-};
+#define SETTLE_MAX 2048u
 
-_Static_assert(sizeof saved_msrs / sizeof *saved_msrs <= VM_STATE_MSRS, "they fit");
+_Static_assert(MSRS_SAVED <= VM_STATE_MSRS, "they fit");
 
 struct msr_list {
 	struct kvm_msrs head;
@@ -46,22 +33,27 @@ int vm_settle(struct vm *vm, char *err, size_t errlen)
 {
 	if (vm->held)
 		return 0;
-	vm->run->immediate_exit = 1;
-	int r = ioctl(vm->vcpu, KVM_RUN, 0);
-
-	if (r < 0 && errno != EINTR && errno != EAGAIN)
+	/* A wide access comes in parts, a repeated one in up to 1024, each an exit of its own. */
+	for (unsigned i = 0; i < SETTLE_MAX; i++) {
+		vm->run->immediate_exit = 1;
+		if (ioctl(vm->vcpu, KVM_RUN, 0) == 0)
+			continue;
+		if (errno == EINTR || errno == EAGAIN)
+			return 0;
 		return vm_error(err, errlen, "KVM_RUN");
-	return 0;
+	}
+	snprintf(err, errlen, "the guest is in the middle of an instruction that does not end");
+	return -EBUSY;
 }
 
 static int save_msrs(struct vm *vm, struct vcpu_state *st)
 {
 	struct msr_list m;
 
-	st->nmsrs = 0;
-	for (unsigned i = 0; i < sizeof saved_msrs / sizeof *saved_msrs; i++) {
+	st->nmsrs = 0; /* those that this KVM does not know are left out */
+	for (unsigned i = 0; i < MSRS_SAVED; i++) {
 		m.head = (struct kvm_msrs){.nmsrs = 1};
-		m.e[0] = (struct kvm_msr_entry){.index = saved_msrs[i]};
+		m.e[0] = (struct kvm_msr_entry){.index = msrs_saved[i]};
 		if (ioctl(vm->vcpu, KVM_GET_MSRS, &m) == 1)
 			st->msr[st->nmsrs++] = m.e[0];
 	}
@@ -88,7 +80,7 @@ static int save_vcpu(struct vm *vm, struct vcpu_state *st, char *err, size_t err
 	for (unsigned i = 0; i < sizeof get / sizeof *get; i++)
 		if (ioctl(vm->vcpu, get[i].nr, get[i].arg) && !get[i].optional)
 			return vm_error(err, errlen, get[i].name);
-	if (!vm->idle_exit && ioctl(vm->vcpu, KVM_GET_LAPIC, &st->lapic))
+	if (ioctl(vm->vcpu, KVM_GET_LAPIC, &st->lapic))
 		return vm_error(err, errlen, "KVM_GET_LAPIC");
 	return save_msrs(vm, st);
 }
@@ -154,22 +146,45 @@ static int set_regs(struct vm *vm, const struct vcpu_state *st, char *err, size_
 	return 0;
 }
 
+/* 1 when the LAPIC is not as it was, 0, -errno. */
+static int lapic_changed(struct vm *vm, const struct vcpu_state *st, char *err, size_t errlen)
+{
+	struct kvm_lapic_state now;
+
+	if (ioctl(vm->vcpu, KVM_GET_LAPIC, &now))
+		return vm_error(err, errlen, "KVM_GET_LAPIC");
+	return memcmp(&now, &st->lapic, sizeof now) != 0;
+}
+
+static int load_lapic(struct vm *vm, const struct vcpu_state *st, bool rewinding, char *err,
+		      size_t errlen)
+{
+	/* A guest that does not idle by HLT has none of its own accord. */
+	if (vm->idle_exit) {
+		int r = rewinding ? lapic_changed(vm, st, err, errlen) : 0;
+
+		if (r <= 0)
+			return r;
+	}
+	/* Off and on again: a timer of the run that ends must not fire in the next. */
+	if (ioctl(vm->vcpu, KVM_SET_SREGS, &st->sregs))
+		return vm_error(err, errlen, "KVM_SET_SREGS");
+	if (ioctl(vm->vcpu, KVM_SET_LAPIC, &st->lapic))
+		return vm_error(err, errlen, "KVM_SET_LAPIC");
+	return 0;
+}
+
 /* In the order that KVM's documentation and QEMU settle on: what others depend on first. */
 static int load_vcpu(struct vm *vm, const struct vcpu_state *st, bool rewinding, char *err,
 		     size_t errlen)
 {
-	if (!rewinding && st->xcrs.nr_xcrs && ioctl(vm->vcpu, KVM_SET_XCRS, &st->xcrs))
+	if (st->xcrs.nr_xcrs && ioctl(vm->vcpu, KVM_SET_XCRS, &st->xcrs))
 		return vm_error(err, errlen, "KVM_SET_XCRS");
 	if (ioctl(vm->vcpu, KVM_SET_XSAVE, &st->xsave))
 		return vm_error(err, errlen, "KVM_SET_XSAVE");
-	if (!vm->idle_exit) {
-		/* Off and on again: a timer of the run that ends must not fire in the next. */
-		if (ioctl(vm->vcpu, KVM_SET_SREGS, &st->sregs))
-			return vm_error(err, errlen, "KVM_SET_SREGS");
-		if (ioctl(vm->vcpu, KVM_SET_LAPIC, &st->lapic))
-			return vm_error(err, errlen, "KVM_SET_LAPIC");
-	}
-	int r = set_msrs(vm, st, err, errlen);
+	int r = load_lapic(vm, st, rewinding, err, errlen);
+
+	r = r ? r : set_msrs(vm, st, err, errlen);
 	if (!r && ioctl(vm->vcpu, KVM_SET_DEBUGREGS, &st->debug))
 		r = vm_error(err, errlen, "KVM_SET_DEBUGREGS");
 	if (!r && ioctl(vm->vcpu, KVM_SET_MP_STATE, &st->mp))

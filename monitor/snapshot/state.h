@@ -30,7 +30,7 @@ struct vcpu_state {
 	struct kvm_debugregs debug;
 	struct kvm_vcpu_events events;
 	struct kvm_mp_state mp;
-	struct kvm_lapic_state lapic; /* IDLE_HLT only, else zero */
+	struct kvm_lapic_state lapic; /* IDLE_HLT, and rewinding */
 	uint32_t nmsrs;
 	uint32_t pad;
 	struct kvm_msr_entry msr[VM_STATE_MSRS];

@@ -249,6 +249,6 @@ void net_rx_discard(struct vnet *vn)
 	struct iovec iov = {.iov_base = vn->spill, .iov_len = NET_HDR + NET_GSO_MAX};
 
 	for (unsigned i = 0; i < NET_BUDGET && !vn->dead; i++)
-		if (readv(vn->fd, &iov, 1) <= 0)
+		if (vec_read(vn->fd, &iov, 1, VEC_STREAM) <= 0)
 			return; /* what is wrong with the backend, net_rx finds out */
 }

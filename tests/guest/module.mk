@@ -25,6 +25,7 @@ pie_GLDFLAGS := -static-pie
 GUESTS += crash
 GUESTS += linger
 GUESTS += rewound
+rewound_GCFLAGS := -Iunikernel-sdk/include
 GUESTS += api
 GUESTS += limits
 GUESTS += burn

@@ -8,14 +8,19 @@
  * word ^ K with S.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <mayfly.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "ring0.h"
+#include "uk_abi.h"
 
 #define K 0x5a5a1234deadbea7ull
 #define S 0x1badb002cafef00dull
@@ -146,7 +151,8 @@ static unsigned count(const char *where, const void *from, size_t bytes)
 
 static void look_on_disk(void)
 {
-	static uint64_t block[512];
+	/* Large and aligned: a request has a second and a half, on whatever machine. */
+	static uint64_t block[8192] __attribute__((aligned(4096)));
 	int fd = open("/secret", O_RDONLY);
 
 	if (fd >= 0)
@@ -176,8 +182,10 @@ static void look(void)
 	n += count("stack", (void *)0x81000, 0x100000 - 0x81000);
 	n += count("image", from, (size_t)(uk__image_end - from));
 	n += count("bss", bss, sizeof(bss)) + count("data", data, sizeof(data));
+	uintptr_t heap = ((uintptr_t)uk__image_end + 4095) & ~4095ul;
+
 	if (mem) /* the heap is mapped whole, used or not */
-		n += count("heap", (void *)0x400000, mem - 0x400000);
+		n += count("heap", (void *)heap, mem - heap);
 	void *all = malloc(1 << 20);
 
 	n += all ? count("fresh heap", all, 1 << 20) : 0;
@@ -196,6 +204,17 @@ static void look(void)
 		SAY("a counter\n");
 	if (!len)
 		SAY("nothing\n");
+}
+
+static void ring0(bool mark)
+{
+	if (!ring0_enter()) {
+		SAY("no way into ring 0\n");
+		return;
+	}
+	if (mark)
+		SAY("marked %u\n", ring0_mark());
+	len += ring0_print(reply + len, sizeof(reply) - len);
 }
 
 static uint64_t ns(clockid_t id)
@@ -246,6 +265,9 @@ static void misbehave(const char *what)
 	if (!strcmp(what, "/hang"))
 		for (;;)
 			__asm__ volatile("");
+	if (!strcmp(what, "/spin")) /* most of the time in the monitor, in the middle of a read */
+		for (;;)
+			(void)*(volatile uint32_t *)UK_VA_MMIO;
 	if (!strcmp(what, "/sleep"))
 		sleep(1000);
 	if (!strcmp(what, "/keep")) {
@@ -278,6 +300,8 @@ int main(void)
 	char head[64];
 
 	mayfly_on_restore(on_restore, NULL);
+	if (getenv("NET") && socket(AF_INET, SOCK_DGRAM, 0) < 0) /* the driver runs from here on */
+		return 1;
 	int r = mayfly_ready(&req, 8192);
 
 	read_cpu(avx);
@@ -287,8 +311,12 @@ int main(void)
 	}
 	if (!strcmp(req.target, "/hide"))
 		hide();
-	if (!strcmp(req.target, "/look"))
+	if (!strcmp(req.target, "/listen"))
+		usleep(20000); /* the driver takes what there is */
+	if (!strcmp(req.target, "/look") || !strcmp(req.target, "/listen"))
 		look();
+	else if (!strncmp(req.target, "/ring0", 6))
+		ring0(!strcmp(req.target, "/ring0/mark"));
 	else if (!strcmp(req.target, "/id"))
 		identity();
 	else if (!strcmp(req.target, "/grow"))
