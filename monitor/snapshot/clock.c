@@ -74,3 +74,12 @@ void vm_seed(struct vm *vm)
 	memcpy(vm->generation, r->generation, sizeof vm->generation);
 	explicit_bzero(r, sizeof *r);
 }
+
+void vm_tell_restored(struct vm *vm)
+{
+	const size_t at = UK_OFF_SHARED + offsetof(struct uk_shared, generation);
+
+	vm_seed(vm);
+	(void)gmem_write(&vm->gm, UK_GPA_BOOT + at, vm->generation, sizeof vm->generation);
+	__atomic_fetch_add(&vm->shared->restored, 1, __ATOMIC_RELAXED);
+}

@@ -21,5 +21,8 @@ uint64_t vm_host_deadline(const struct vm *vm, uint64_t guest_ns);
 void vm_seed(struct vm *vm);
 /* Draws what the next vm_seed() gives: for a thread that cannot draw itself. */
 void vm_seed_draw(struct vm *vm);
+/* The same for a guest that goes on from anywhere but its freeze point: it finds out by a count in
+ * its boot page. */
+void vm_tell_restored(struct vm *vm);
 
 #endif

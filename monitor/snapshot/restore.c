@@ -119,7 +119,7 @@ int restore_from(struct vm *vm, struct vm_state *st, const struct snap_cpu *cpu,
 		return r;
 	vm_clock_rebase(vm, st->mono_ns);
 	if (!vm->freeze_gpa)
-		vm_seed(vm); /* else the answer does */
+		vm_tell_restored(vm); /* else the answer does */
 	identity = (struct vm_identity){0};
 	fill_identity(vm, &identity);
 	vm->identity = &identity;

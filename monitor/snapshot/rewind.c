@@ -284,7 +284,7 @@ int vm_rewind(struct vm *vm, char *err, size_t errlen)
 		return r;
 	vm_clock_rebase(vm, rw->st.mono_ns);
 	if (!vm->freeze_gpa)
-		vm_seed(vm); /* else the answer at the freeze point does */
+		vm_tell_restored(vm); /* else the answer at the freeze point does */
 	rw->m.rewinds++;
 	return 0;
 }

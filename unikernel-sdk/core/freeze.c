@@ -24,7 +24,10 @@ static struct {
 	void *arg;
 } hooks[HOOKS_MAX];
 static unsigned nhooks;
-static char *request; /* req_cap bytes and a NUL */
+static uint8_t generation[16];
+static uint64_t told;	/* uk_shared.restored when the functions ran */
+static uint64_t gen_of; /* when the generation was taken */
+static char *request;	/* req_cap bytes and a NUL */
 
 int mayfly_on_restore(void (*fn)(void *), void *arg)
 {
@@ -37,11 +40,37 @@ int mayfly_on_restore(void (*fn)(void *), void *arg)
 	return 0;
 }
 
+static uint64_t restored(void)
+{
+	return __atomic_load_n(&uk__shared->restored, __ATOMIC_RELAXED);
+}
+
+static void run_hooks(void)
+{
+	for (unsigned i = 0; i < nhooks; i++)
+		hooks[i].fn(hooks[i].arg);
+}
+
+bool uk__restored_due(void)
+{
+	return restored() != told && nhooks;
+}
+
+void uk__restored_run(void)
+{
+	told = restored(); /* first: what they call comes here too */
+	run_hooks();
+}
+
 const uint8_t *mayfly_generation(void)
 {
-	static const uint8_t none[16];
+	uint64_t now = restored();
 
-	return page ? page->generation : none;
+	if (now != gen_of) {
+		memcpy(generation, uk__shared->generation, sizeof(generation));
+		gen_of = now;
+	}
+	return generation;
 }
 
 static void take_environment(void)
@@ -76,8 +105,7 @@ static void become(void)
 	for (unsigned i = 0; uk__net_rebind && i < UK_MAX_DEVS; i++)
 		if (page->dev[i].has_mac || page->dev[i].has_ip4)
 			uk__net_rebind(i, &page->dev[i]);
-	for (unsigned i = 0; i < nhooks; i++)
-		hooks[i].fn(hooks[i].arg);
+	run_hooks();
 }
 
 int mayfly_freeze(void)
@@ -94,6 +122,8 @@ int mayfly_freeze(void)
 	page->version = UK_ABI_VERSION;
 	uk__mmio_w64(uk__boot->ctl + UK_CTL_FREEZE, uk__v2p(page));
 	__asm__ volatile("" : : : "memory");
+	memcpy(generation, page->generation, sizeof(generation));
+	gen_of = restored();
 	if (page->why >= UK_WHY_CLONE)
 		become();
 	return (int)page->why;

@@ -3,7 +3,8 @@
  * random.c: one ChaCha20 generator (RFC 8439, 2.3), keyed by the monitor's seed, mixed with RDRAND
  * where the CPU has it and with the TSC. Fast key erasure: the first 32 bytes of every block become
  * the next key, so that a memory image does not tell earlier output. uk__boot->seed is read again
- * when it changes: a clone of a snapshot is given a new one.
+ * when it changes: a clone of a snapshot is given a new one, and one that was made in the middle of
+ * a draw draws again.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -89,6 +90,7 @@ static uint64_t seed_sum(void)
 {
 	uint64_t sum = 0, word;
 
+	__asm__ volatile("" ::: "memory"); /* the monitor writes it between any two instructions */
 	for (size_t i = 0; i < sizeof(uk__boot->seed); i += sizeof(word)) {
 		memcpy(&word, uk__boot->seed + i, sizeof(word));
 		sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
@@ -116,14 +118,8 @@ static void start(void)
 	reseed();
 }
 
-void uk__random(void *buf, unsigned long len)
+static void draw(uint8_t *p, unsigned long len)
 {
-	uint8_t *p = buf;
-
-	if (!ready)
-		start();
-	if (seed_seen != seed_sum())
-		reseed();
 	while (len) {
 		if (!nleft) {
 			block(left);
@@ -137,4 +133,15 @@ void uk__random(void *buf, unsigned long len)
 		p += n;
 		len -= n;
 	}
+}
+
+void uk__random(void *buf, unsigned long len)
+{
+	if (!ready)
+		start();
+	do {
+		if (seed_seen != seed_sum())
+			reseed();
+		draw(buf, len);
+	} while (seed_seen != seed_sum());
 }

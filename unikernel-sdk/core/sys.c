@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "core/area.h"
+#include "core/freeze.h"
 #include "core/platform.h"
 #include "core/sig.h"
 #include "gen/uk_syscall_names.h"
@@ -98,13 +99,42 @@ static bool restartable(long n)
 	}
 }
 
+bool uk__restored_wanted;
+
+/* Calls that wait, which nothing in the C library makes while it is in the middle of something. */
+static bool waits(long n)
+{
+	return !restartable(n) || n == SYS_accept || n == SYS_accept4 || n == SYS_recvfrom ||
+	       n == SYS_recvmsg || n == SYS_sched_yield;
+}
+
+/* Another life has begun: before the program does anything it is told. True: the call was ended
+ * for that and is to be made again. */
+static bool tell_restored(long r)
+{
+	if (!uk__restored_due())
+		return false;
+	uk__restored_run();
+	if (r != -EINTR || uk__sig_due())
+		return false;
+	(void)uk__sig_run(); /* the mask of the call that was ended */
+	return true;
+}
+
 long uk_syscall(long n, long a, long b, long c, long d, long e, long f)
 {
 	const long args[6] = {a, b, c, d, e, f};
+	const bool tells = uk__restored_due && waits(n);
 
+	if (tells)
+		(void)tell_restored(0);
 	for (;;) {
+		uk__restored_wanted = tells;
 		long r = dispatch(n, args);
 
+		uk__restored_wanted = false;
+		if (tells && tell_restored(r))
+			continue;
 		if (!uk__sig_due())
 			return r;
 		if (uk__sig_run() != UK_SIG_RESTART || r != -EINTR || !restartable(n))

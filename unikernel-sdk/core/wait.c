@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "core/area.h"
+#include "core/freeze.h"
 #include "core/platform.h"
 #include "core/sig.h"
 
@@ -80,7 +81,7 @@ int uk__wait(bool (*ready)(void *arg), void *arg, uint64_t deadline_ns)
 
 		if (ready && ready(arg))
 			return 0;
-		if (uk__sig_due())
+		if (uk__sig_due() || (uk__restored_wanted && uk__restored_due()))
 			return -EINTR;
 		if (deadline_ns != UK_FOREVER && uk__mono_ns() >= deadline_ns)
 			return -ETIMEDOUT;

@@ -33,13 +33,15 @@ enum mayfly_why {
 int mayfly_freeze(void);
 
 /*
- * Call fn(arg) in every clone and after every rewind, before mayfly_freeze() returns, in the order
- * of registration. 0, or -1 with errno ENOMEM. At most 16.
+ * Call fn(arg) in every clone and after every rewind, in the order of registration: before
+ * mayfly_freeze() returns. In one that was made while the program was anywhere else, at the next
+ * call that waits (poll, select, epoll_wait, accept, recv, sleep, sched_yield and their kin); fn
+ * may do there what the program might. 0, or -1 with errno ENOMEM. At most 16.
  */
 int mayfly_on_restore(void (*fn)(void *arg), void *arg);
 
-/* 16 bytes that no other run from this snapshot has; all zero before the first freeze. Lives as
- * long as the program. */
+/* 16 bytes that no other run from this snapshot has, right at each call; all zero in a program that
+ * was never frozen nor restored. Lives as long as the program. */
 const uint8_t *mayfly_generation(void);
 
 /* --- one request per VM --- */

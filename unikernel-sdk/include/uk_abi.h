@@ -141,7 +141,12 @@ struct uk_shared {
 	/* Monitor writes, while the guest stands still: raised when tsc0, mono0 and wall0 of struct
 	 * uk_boot have changed. A guest that reads a clock looks at it before and after. */
 	uint64_t clock_seq;
-	uint64_t reserved[7];
+	/* Monitor writes, while the guest stands still: raised when this is another life (a clone,
+	 * a copy, one put back) of a guest that does not stand at UK_CTL_FREEZE, where it would be
+	 * told by struct uk_restore. Seed and generation are new then. */
+	uint64_t restored;
+	uint8_t generation[16];
+	uint64_t reserved[4];
 };
 
 /* What the stub saves on an exception, in this order (it is pushed). */

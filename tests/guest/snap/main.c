@@ -3,8 +3,9 @@
  * snap: a guest that is frozen, restored, copied, and says what it sees of it, one "key value" a
  * line. Its argument says what it does: "who" freezes and tells who it is afterwards; "count"
  * freezes and counts in memory that was written before; "tick" never freezes and prints a counter
- * and its clocks every 50 ms; "tcp PORT" answers each line that a client sends with a number that
- * goes up.
+ * and its clocks every 20 ms; "draw" draws a lot of random
+ * numbers all the time and prints the last ones; both say who they are when they are told that they
+ * are another; "tcp PORT" answers each line that a client sends with a number that goes up.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <mayfly.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,10 +129,40 @@ static void who(void)
 		try_connect();
 }
 
+/* Somewhere, not at a freeze point: what a program would do here is its own business. */
+static void on_another_life(void *arg)
+{
+	unsigned char rnd[16];
+	char *p = malloc(100000);
+
+	(void)arg;
+	told++;
+	if (!p || getrandom(rnd, sizeof rnd, 0) != sizeof rnd)
+		exit(1);
+	free(p);
+	printf("told %d\n", told);
+	put_hex("random", rnd, sizeof rnd);
+	put_hex("generation", mayfly_generation(), 16);
+	fflush(stdout);
+}
+
+static void draw(void)
+{
+	mayfly_on_restore(on_another_life, NULL);
+	for (;;) {
+		if (getrandom(big, sizeof big, 0) != sizeof big)
+			exit(1);
+		put_hex("draw", big + sizeof big - 16, 16);
+		fflush(stdout);
+		sched_yield();
+	}
+}
+
 static void tick(void)
 {
 	double mono = now(CLOCK_MONOTONIC), most = 0;
 
+	mayfly_on_restore(on_another_life, NULL);
 	for (unsigned i = 0;; i++) {
 		double then = mono;
 
@@ -192,6 +224,8 @@ int main(int argc, char *argv[])
 		fill();
 	else if (!strcmp(what, "tick"))
 		tick();
+	else if (!strcmp(what, "draw"))
+		draw();
 	else if (!strcmp(what, "tcp") && argc > 2)
 		return tcp((int)strtol(argv[2], NULL, 10));
 	else
