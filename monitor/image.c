@@ -302,7 +302,7 @@ int image_privatize(struct image *img)
 	 * lease is wanted back. */
 	if (img->sharing != IMAGE_LEASED || !img->gm)
 		return 0;
-	int r = replace_all(img);
+	int r = img->room ? replace_all(img) : -ENOMEM;
 
 	if (r)
 		return r;
