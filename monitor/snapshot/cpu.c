@@ -14,7 +14,7 @@ enum reg { EAX, EBX, ECX, EDX };
 static const struct {
 	uint32_t leaf, sub;
 	enum reg reg;
-	char name[16]; /* in the table: a pointer would have to be relocated at each start */
+	char name[16];	 /* in the table: a pointer would have to be relocated at each start */
 	uint32_t ignore; /* bits that say how the machine stands, not what it can do */
 } words[CPU_WORDS] = {
 	[CPU_1_ECX] = {1, 0, ECX, "1.ECX", 1u << 27 /* OSXSAVE */},
