@@ -209,8 +209,12 @@ static void blk_serve(struct virtio_dev *dev, unsigned qi)
 
 	/* The guest's idle exit comes by here: with nothing to do, not a byte of its memory is
 	 * written. */
-	if (!virtio_dev_live(dev) || (!virtq_pending(q) && !vb->uring.inflight))
+	if (!virtio_dev_live(dev))
 		return;
+	if (!virtq_pending(q) && !vb->uring.inflight) {
+		vb->starved &= ~(1u << qi);
+		return;
+	}
 	blk_reap(vb);
 	if (!admitted(vb, qi)) {
 		notify_all(vb);

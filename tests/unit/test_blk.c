@@ -20,6 +20,7 @@
 
 #include "monitor/backend/uring.h"
 #include "monitor/config.h"
+#include "monitor/snapshot/state.h"
 #include "monitor/virtio/blk.h"
 #include "tests/unit/clock.h"
 #include "tests/unit/guest.h"
@@ -1025,6 +1026,25 @@ static void read_deep(uint16_t *used)
 	g_kick(dev, 0);
 	*used = (uint16_t)(*used + 8);
 	wait_used(&ring[0], *used);
+}
+
+Test(blk, restored_with_nothing_to_do_it_sleeps)
+{
+	struct dev_state st = {0};
+	struct pollfd pfd;
+
+	offer(&ring[0], 0, 0, 0, DATA, 512);
+	g_kick(dev, 0);
+	wait_used(&ring[0], 1);
+	dev->ops->save(dev, &st);
+	cr_assert_eq(dev->ops->load(dev, &st), 0);
+	/* There may be requests in the ring: it looks once. */
+	cr_assert_eq(dev->ops->pollfds(dev, &pfd, 1), 1);
+	dev->ops->on_event(dev, &pfd);
+	cr_assert_eq(dev->ops->pollfds(dev, &pfd, 1), 0, "that would spin");
+	offer(&ring[0], 1, 0, 8, DATA, 512);
+	g_kick(dev, 0);
+	wait_used(&ring[0], 2);
 }
 
 Test(blk, another_file_in_its_place)
