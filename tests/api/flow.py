@@ -99,15 +99,23 @@ class Flow:
 
     def ratio(self, kind, rate, seconds):
         """Achieved to configured, from when the bucket is empty."""
+        return self.ratios(kind, rate, seconds, 1)[0]
+
+    def ratios(self, kind, rate, seconds, windows):
+        """The same of each of so many neighbouring windows of time."""
         other = "ops" if kind == "bandwidth" else "bandwidth"
         self.patch(**self.bucket(kind, rate), **{other: {"size": 0, "refill_time": 0}})
         first, _ = self.now()
         n0, t0 = self.wait(lambda n, t: n > first + rate // 4)  # it holds a tenth of a second's
-        n1, t1 = self.wait(lambda n, t: t >= t0 + seconds)
-        return (n1 - n0) / (rate * (t1 - t0))
+        got = []
+        for _ in range(windows):
+            n1, t1 = self.wait(lambda n, t: t >= t0 + seconds)  # pylint: disable=cell-var-from-loop
+            got.append((n1 - n0) / (rate * (t1 - t0)))
+            n0, t0 = n1, t1
+        return got
 
-    def burst_ratio(self, kind, rate, burst, seconds):
-        """The same from a stop on, with what was in the bucket and the burst taken off; 0 when the burst came no faster than
+    def burst_ratio(self, kind, rate, burst, seconds, still=0.3):
+        """The same from a stop on (nothing for `still` seconds), with what was in the bucket and the burst taken off; 0 when the burst came no faster than
         the rate. The bucket is full, and gains nothing, until the burst is used up: how long that takes is up to the
         machine, and it was so at some time between two looks, of which the one is taken that brings the result closest to 1."""
         other = "ops" if kind == "bandwidth" else "bandwidth"
@@ -115,7 +123,7 @@ class Flow:
         last = -1
         while last != self.now()[0]:  # until nothing more comes
             last = self.now()[0]
-            time.sleep(0.3)
+            time.sleep(still)
         n0, t0 = self.now()
         self.patch(**self.bucket(kind, rate, burst), **{other: {"size": 0, "refill_time": 0}})
         before, start = t0, None

@@ -76,9 +76,7 @@ def by_command(b, argv, key, metrics):
     return json.loads(out.splitlines()[0])
 
 
-def api(b):
-    if not b.wanted("api.start"):
-        return
+def start(b):
     metrics, image = f"{b.work}/api.json", b.image("hello")
     ours, command, spawn = [], [], []
     for _ in range(b.rounds):
@@ -86,3 +84,7 @@ def api(b):
         command.append(by_command(b, b.monitor(image, "--metrics", metrics), "t_guest_main", metrics)["mark"][0])
         spawn.append(json.loads(run([f"{b.build}/bench/spawn_time", "-n", "1", "0", "/bin/true"]).splitlines()[0])["ns"][0])
     b.add("api.start", "us", median(ours) / 1000, {"command_line": median(command) / 1000, "spawn_true": median(spawn) / 1000}, b.rounds)
+
+
+def api(b):
+    b.part(["api.start"], lambda: start(b))

@@ -22,6 +22,31 @@ def try_command(what):
         raise Failed(f"{argv[0]}: status {r.returncode}: {(r.stderr or r.stdout)[-300:]!r}")
 
 
+def whole(b, commands):
+    times = time_commands(b, usable(commands, try_command))
+    us = {name: median(t["ns"]) / 1000 for name, t in times.items()}
+    b.add("boot.hello", "us", us.pop("ours"), us, b.rounds)
+
+
+def seccomp(b, on):
+    """What both filters cost a start: the median difference of neighbours."""
+    pair = {"on": on, "off": (0, on[1] + ["--seccomp", "off"])}
+    times = {name: t["ns"] for name, t in time_commands(b, pair).items()}
+    cost = median([(on - off) / 1000 for on, off in zip(times["on"], times["off"])])
+    b.add("seccomp.cost", "us", cost, {f"boot_{k}": median(t) / 1000 for k, t in times.items()}, b.rounds)
+
+
+def to_main(b, commands):
+    metrics = f"{b.work}/metrics.json"
+    del commands["qemu_microvm"]  # has no way to say when main began
+    commands["ours"] = (0, b.monitor(b.image("hello"), "--metrics", metrics))
+    times = time_commands(b, usable(commands, try_command), "-m", metrics, "-k", "t_guest_main")
+    marks = times.pop("ours")["mark"]
+    if not all(marks):
+        raise Failed("the monitor's metrics have no t_guest_main")
+    b.add("boot.main", "us", median(marks) / 1000, {k: median(t["ns"]) / 1000 for k, t in times.items()}, b.rounds)
+
+
 def boot(b):
     hello = b.image("hello")
     commands = {
@@ -30,21 +55,6 @@ def boot(b):
         "kvm_floor": (0, [f"{b.build}/bench/kvm_floor"]),
         "qemu_microvm": (1, b.qemu(hello)),  # the guest's status s comes out as 2 s + 1
     }
-    if b.wanted("boot.hello"):
-        times = time_commands(b, usable(commands, try_command))
-        us = {name: median(t["ns"]) / 1000 for name, t in times.items()}
-        b.add("boot.hello", "us", us.pop("ours"), us, b.rounds)
-    if b.wanted("seccomp.cost"):  # what both filters cost a start: the median difference of neighbours
-        pair = {"on": commands["ours"], "off": (0, b.monitor(hello, "--seccomp", "off"))}
-        times = {name: t["ns"] for name, t in time_commands(b, pair).items()}
-        cost = median([(on - off) / 1000 for on, off in zip(times["on"], times["off"])])
-        b.add("seccomp.cost", "us", cost, {f"boot_{k}": median(t) / 1000 for k, t in times.items()}, b.rounds)
-    if b.wanted("boot.main"):
-        metrics = f"{b.work}/metrics.json"
-        del commands["qemu_microvm"]  # has no way to say when main began
-        commands["ours"] = (0, b.monitor(hello, "--metrics", metrics))
-        times = time_commands(b, usable(commands, try_command), "-m", metrics, "-k", "t_guest_main")
-        marks = times.pop("ours")["mark"]
-        if not all(marks):
-            raise Failed("the monitor's metrics have no t_guest_main")
-        b.add("boot.main", "us", median(marks) / 1000, {k: median(t["ns"]) / 1000 for k, t in times.items()}, b.rounds)
+    b.part(["boot.hello"], lambda: whole(b, commands))
+    b.part(["seccomp.cost"], lambda: seccomp(b, commands["ours"]))
+    b.part(["boot.main"], lambda: to_main(b, dict(commands)))

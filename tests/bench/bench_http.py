@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""bench_http.py: examples/httpd under wrk: in our VM on a tap, in QEMU on another tap, as a process behind a veth pair.
+"""bench_http.py: examples/httpd under load: in our VM on a tap, in QEMU on another tap, as a process behind a veth pair.
 
 All in network namespaces of their own: the client's has both taps and one end of the veth pair, the process' the
-other end. Three servers run all the time; wrk visits one after the other, round by round.
+other end. Three servers run all the time; http_load visits one after the other, a sixth of a second each, round by round.
+A row's requests a second are the median of the visits; p50 and p99 are of all requests of all visits.
 """
 
+import json
 import os
 import re
 import shutil
 import subprocess
 
-from common import MAC, Failed, Guest, in_hw_lane, median, need, note, run, usable
+from common import MAC, Failed, Guest, in_hw_lane, median, need, run, usable
 
 READY = "listening on"
 # (row, connections, file)
@@ -96,45 +98,30 @@ def fetch(net, name, file, want):
         raise Failed(f"{name}: GET /{file}: {r.stderr.decode(errors='replace').strip() or 'wrong bytes'}")
 
 
-def microseconds(text):
-    m = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
-    if not m:
-        raise Failed(f"wrk says {text!r}")
-    return float(m.group(1)) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7}[m.group(2)]
-
-
-def wrk(net, name, conns, file, seconds):
-    out = run([*net.inside(), "wrk", "-t1", f"-c{conns}", f"-d{seconds}s", "--timeout", "30s", "--latency",
-               f"http://{NETS[name]}.2/{file}"])
-    if "Socket errors" in out or "Non-2xx" in out:
-        raise Failed(f"{name}: {re.search('.*(Socket errors|Non-2xx).*', out).group(0).strip()}")
-    return {
-        "rps": float(re.search(r"Requests/sec: +([\d.]+)", out).group(1)),
-        "p50": microseconds(re.search(r"50% +(\S+)", out).group(1)),
-        "p99": microseconds(re.search(r"99% +(\S+)", out).group(1)),
-    }
+def load(b, prefix, servers, conns, file, rounds, ms=160):
+    """http_load's figures of each of {name: address}, visited in turn."""
+    ms *= 5 if in_hw_lane() else 1
+    # A large file on many connections takes a while, and before that none is in the middle of one.
+    warm = ms if conns > 1 and SIZES[file] > 65536 else ms // 5
+    out = run([*prefix, f"{b.build}/bench/http_load", "-c", str(conns), "-n", str(rounds), "-t", str(ms), "-w", str(warm),
+               f"/{file}", str(SIZES[file]), *servers.values()])
+    return dict(zip(servers, map(json.loads, out.splitlines())))
 
 
 def measure(b, net, names, row, conns, file):
-    rounds = max(3, b.rounds // 5)
-    # Long enough for every connection to finish several files.
-    seconds = (2 if file == "1m" else 1) * (5 if in_hw_lane() else 1)
-    got = {name: [] for name in names}
-    for r in range(rounds + 1):  # the first one warms caches up and is not counted
-        for name in names:
-            result = wrk(net, name, conns, file, seconds)
-            if r:
-                got[name].append(result)
-    for what, unit, suffix in (("rps", "req/s", ""), ("p50", "us", ".p50"), ("p99", "us", ".p99")):
-        vs = {name: median([g[what] for g in v]) for name, v in got.items()}
-        b.add(row + suffix, unit, vs.pop("ours"), vs, rounds)
+    got = load(b, net.inside(), {n: f"{NETS[n]}.2" for n in names}, conns, file, b.rounds)
+    vs = {name: median(g["rps"]) for name, g in got.items()}
+    b.add(row, "req/s", vs.pop("ours"), vs, b.rounds)
+    for what in ("p50", "p99"):
+        vs = {name: g[what] for name, g in got.items()}
+        b.add(f"{row}.{what}", "us", vs.pop("ours"), vs, min(g["n"] for g in got.values()))
 
 
 def http(b):
-    loads = [x for x in LOADS if b.wanted(x[0], x[0] + ".p50", x[0] + ".p99")]
-    if not loads:
+    loads = {x[0]: (x, [x[0], x[0] + ".p50", x[0] + ".p99"]) for x in LOADS}
+    if not b.wanted(*sum((names for _, names in loads.values()), [])):
         return
-    for tool in ("ip", "wrk", "curl"):
+    for tool in ("ip", "curl"):
         need(tool)
     site, disk = make_site(b)
     content = {}
@@ -153,12 +140,8 @@ def http(b):
         try:
             every = servers(b, net, site, disk)
             names = list(usable(every, start))
-            for row, conns, file in loads:
-                try:
-                    measure(b, net, names, row, conns, file)
-                except Failed as e:
-                    b.failed = True
-                    note(f"{row}: {e}")
+            for job, rows in loads.values():
+                b.part(rows, lambda job=job: measure(b, net, names, *job))
         finally:
             for g in running.values():
                 g.close()

@@ -13,16 +13,19 @@ import time
 from common import Failed, run
 
 ONCE = 50
+POOL = ("jail.pool", "jail.pool50")
 
 
 def jail(b):
-    if not b.wanted("jail.start", "jail.start50", "jail.pool", "jail.pool50"):
-        return
     kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
     image = os.path.abspath(b.image("hello")) if kvm else None
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="mayfly-bench-") as base:  # a tmpfs, as /run is
-        bare = started(b, base, image)
-        pooled(b, base, image, bare)
+        def both():
+            bare = started(b, base, image)
+            if b.wanted(*POOL):
+                pooled(b, base, image, bare)
+
+        b.part(["jail.start", "jail.start50", *POOL], both)
 
 
 def started(b, base, image):
@@ -31,8 +34,8 @@ def started(b, base, image):
     argv = [f"{b.build}/jail/bench", "--json"] + (["--kernel", image] if image else [])
     argv += [f"{b.build}/bin/mayfly-jailer", program, str(b.rounds), str(ONCE), "--", "--chroot-base-dir", base]
     figures = [json.loads(line) for line in run(argv).splitlines()]
-    b.add("jail.start", "us", figures[0]["jailed"], {"bare": figures[0]["bare"]}, b.rounds)
-    b.add("jail.start50", "us", figures[1]["jailed"], {"bare": figures[1]["bare"]}, 5)
+    for name, figure in zip(("jail.start", "jail.start50"), figures):
+        b.add(name, "us", figure["jailed"], {"bare": figure["bare"]}, b.rounds)
     return [f["bare"] for f in figures]
 
 
@@ -47,8 +50,8 @@ def pooled(b, base, image, bare):
             lines = run([f"{b.build}/jail/bench_pool", socket, str(b.rounds), str(ONCE)] + ([image] if image else []))
         finally:
             pool.terminate()
-    for name, us, vs, n in zip(("jail.pool", "jail.pool50"), lines.split(), bare, (b.rounds, 5)):
-        b.add(name, "us", float(us), {"bare": vs}, n)
+    for name, us, vs in zip(POOL, lines.split(), bare):
+        b.add(name, "us", float(us), {"bare": vs}, b.rounds)
 
 
 def wait_ready(pool, folder):

@@ -87,13 +87,14 @@ class Herd:
         self.close()
 
 
-def settled():
-    """used_kib() once it has stopped changing: freed pages and kernel objects go back with a delay."""
+def settled(running=0):
+    """used_kib() once it has stopped changing: freed pages and kernel objects go back with a delay. So many VMs that run
+    are never quite still."""
     last, quiet = used_kib(), 0
-    for _ in range(100):
+    for _ in range(50):
         time.sleep(0.2)
         now = used_kib()
-        quiet = quiet + 1 if abs(now - last) < 256 else 0
+        quiet = quiet + 1 if abs(now - last) < 256 + running else 0
         if quiet == 5:
             break
         last = now
@@ -105,7 +106,7 @@ def per_vm(argv, n):
         pass
     before = settled()
     with Herd(argv, n):
-        with_herd = settled()
+        with_herd = settled(n)
     # What else drifts on this machine meanwhile counts half on either side.
     return (with_herd - (before + settled()) / 2) / n
 
@@ -113,29 +114,26 @@ def per_vm(argv, n):
 def mem(b):
     image = f"{b.build}/guests/bench-idle"
     commands = {"ours": b.monitor(image), "qemu_microvm": b.qemu(image)}
-    if not b.wanted("mem.pss", "mem.idle_vm"):
-        return
 
-    def pss(argv):
+    def once(argv):
         with Guest(argv, GREETING) as g:
             return pss_beyond_guest(g.proc.pid, image)
 
-    good = usable(commands, pss)
-    if b.wanted("mem.pss"):
-        n = max(3, b.rounds // 10)
+    def pss():
+        good = usable(commands, once)
         kib = {name: [] for name in good}
-        for _ in range(n):
+        for _ in range(b.rounds):
             for name, argv in good.items():
-                kib[name].append(pss(argv))
+                kib[name].append(once(argv))
         vs = {name: median(v) for name, v in kib.items()}
-        b.add("mem.pss", "KiB", vs.pop("ours"), vs, n)
-    if b.wanted("mem.idle_vm"):
+        b.add("mem.pss", "KiB", vs.pop("ours"), vs, b.rounds)
+
+    def idle_vm():
         n = int(os.environ.get("BENCH_VMS", "500"))
-        vs = {}
-        for name, argv in good.items():
-            if name != "ours":
-                vs[name] = per_vm(argv, min(n, 20))
-        ours = per_vm(good["ours"], n)
+        vs = {name: per_vm(argv, min(n, 20)) for name, argv in usable(commands, once).items() if name != "ours"}
         if n < 500:
             note(f"mem.idle_vm over {n} VMs instead of 500 (BENCH_VMS)")
-        b.add("mem.idle_vm", "KiB", ours, vs, n)
+        b.add("mem.idle_vm", "KiB", per_vm(commands["ours"], n), vs, n)
+
+    b.part(["mem.pss"], pss)
+    b.part(["mem.idle_vm"], idle_vm)

@@ -12,9 +12,9 @@ import re
 import socket
 import struct
 import time
+import urllib.request
 
-from bench_http import microseconds
-from common import Failed, Guest, median, need, run
+from common import Failed, Guest, median, run
 
 PAGES = (16, 64, 256)
 WARM = 80  # requests that are not counted: faults of the first time, and pages of the row before, which are let go after 64
@@ -81,8 +81,6 @@ def ticks_per_us(client):
 
 def rewind(b):
     names = {p: f"rewind.{p}" for p in PAGES if b.wanted(f"rewind.{p}")}
-    if not names:
-        return
     sock = f"{b.work}/rewind.sock"
     argv = b.monitor(f"{b.build}/guests/bench-rewind", "--serve", f"unix:{sock}")
     with Guest(argv, "serving on"):
@@ -98,32 +96,27 @@ def rewind(b):
 
 
 def request(b):
-    if not b.wanted("request.rewound.p50", "request.rewound.p99"):
-        return
-    need("wrk")
+    """p50 and p99 of the requests of two seconds, and the medians of ten such."""
+    body = '{"a": 1, "b": [2, 3.5]}'
     argv = b.monitor(b.image("function"), "--serve", "0")
-    script = f"{b.work}/post.lua"
-    with open(script, "w", encoding="ascii") as f:
-        f.write('wrk.method = "POST"\nwrk.body = \'{"a": 1, "b": [2, 3.5]}\'\n')
     with Guest(argv, "serving on http") as guest:
         while not (url := re.search(rb"serving on (http://\S+)", guest.out)):
             guest.out += os.read(guest.proc.stdout.fileno(), 4096)
         url = url.group(1).decode()
-        p50, p99, spawns = [], [], []
-        for i in range(max(3, b.rounds // 20) + 1):
-            spawn = spawn_us(b, max(10, b.rounds // 5))
-            out = run(["wrk", "-t1", "-c1", "-d2s", "--timeout", "30s", "--latency", "-s", script, url])
-            if "Non-2xx" in out or "Socket errors" in out:
-                raise Failed(f"request.rewound: {out}")
-            if i:
-                spawns.append(spawn)
-                p50.append(microseconds(re.search(r"50% +(\S+)", out).group(1)))
-                p99.append(microseconds(re.search(r"99% +(\S+)", out).group(1)))
-        vs = {"spawn_true": median(spawns)}
-        b.add("request.rewound.p50", "us", median(p50), vs, len(p50))
-        b.add("request.rewound.p99", "us", median(p99), dict(vs, p50=median(p50)), len(p99))
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, body.encode()) as r:
+            size = len(r.read())
+        port = re.search(r":(\d+)/?$", url).group(1)
+        load = [f"{b.build}/bench/http_load", "-p", port, "-d", body, "-n", "1", "-t", "2000", "-w", "100"]
+        parts, spawns = [], []
+        for _ in range(10 if b.rounds >= 100 else 3):
+            spawns.append(spawn_us(b, max(10, b.rounds // 10)))
+            parts.append(json.loads(run([*load, "/", str(size), "127.0.0.1"])))
+        n, vs = sum(p["n"] for p in parts), {"spawn_true": median(spawns)}
+        p50, p99 = (median([p[k] for p in parts]) for k in ("p50", "p99"))
+        b.add("request.rewound.p50", "us", p50, vs, n)
+        b.add("request.rewound.p99", "us", p99, dict(vs, p50=p50), n)
 
 
 def rewind_all(b):
-    rewind(b)
-    request(b)
+    b.part([f"rewind.{p}" for p in PAGES], lambda: rewind(b))
+    b.part(["request.rewound.p50", "request.rewound.p99"], lambda: request(b))

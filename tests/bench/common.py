@@ -3,7 +3,7 @@
 
 A row is {"name", "unit", "ours", "vs": {competitor: value}, "n"}. Every competitor is measured in turn with ours, round
 by round, in one run. A competitor that does not work here is left out of "vs", with a line on stderr; when ours does
-not work the row is missing and the whole run fails.
+not work the row is "lost", the others go on, and the run fails in the end.
 """
 
 import fnmatch
@@ -33,6 +33,10 @@ def note(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
+def minutes(seconds):
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
 def median(values):
     return statistics.median(values)
 
@@ -44,18 +48,35 @@ def read_file(path):
 
 def run(argv, **kw):
     """The standard output of a command that must succeed."""
-    r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+    r = subprocess.run(argv, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **kw})
     if r.returncode:
         raise Failed(f"{' '.join(argv[:4])}...: status {r.returncode}: {(r.stderr or r.stdout).strip()[-300:]}")
     return r.stdout
 
 
 class Bench:
-    """Settings of this run, and its rows."""
+    """Settings of this run, its rows, and those that it lost: {name: why}. keep(bench) is called for each of either."""
 
-    def __init__(self, build, rounds, patterns, work):
-        self.build, self.rounds, self.patterns, self.work = build, rounds, patterns, work
-        self.rows, self.failed = [], False
+    def __init__(self, build, rounds, patterns, work, keep=lambda bench: None):
+        self.build, self.rounds, self.patterns, self.work, self.keep = build, rounds, patterns, work, keep
+        self.rows, self.lost, self.began = [], {}, time.monotonic()
+
+    def part(self, names, measure):
+        """measure() adds the rows of these names, as far as they are wanted. Those that it does not are lost."""
+        names = [n for n in names if self.wanted(n)]
+        if not names:
+            return
+        start, why = time.monotonic(), "it gave no figure"
+        note(f"{minutes(start - self.began)} {' '.join(names)}")
+        try:
+            measure()
+        except Exception as e:  # pylint: disable=broad-except  # whatever is wrong with one, the others go on
+            why = str(e) if isinstance(e, Failed) else repr(e)
+        for n in names:
+            if n not in (r["name"] for r in self.rows):
+                self.lost[n] = why
+                note(f"{n} LOST: {why}")
+        self.keep(self)
 
     def image(self, name):
         return f"{self.build}/examples/{name}"
@@ -77,6 +98,7 @@ class Bench:
         row = {"name": name, "unit": unit, "ours": tidy(ours), "vs": {k: tidy(v) for k, v in vs.items()}, "n": n}
         self.rows.append(row)
         print(show(row), flush=True)
+        self.keep(self)
 
 
 def tidy(v):

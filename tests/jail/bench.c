@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * bench.c: what a jail costs. Time from the start of a program to its first byte of output, bare
- * and by mayfly-jailer: one at a time, the two in turns (medians), and many at once (time until all
- * run, by their number). Root.
+ * and by mayfly-jailer, in turns: one at a time, and many at once (time until all run, by their
+ * number); medians. Root.
  *
  *   bench [--json] [--kernel IMAGE] JAILER PROGRAM [ROUNDS [AT_ONCE]] [-- jailer option...]
  *
@@ -200,14 +200,14 @@ int main(int argc, char *argv[])
 	qsort(bare, rounds, sizeof bare[0], by_value);
 	qsort(jailed, rounds, sizeof jailed[0], by_value);
 	report("jail, median start", bare[rounds / 2], jailed[rounds / 2]);
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < rounds; i++) {
 		bare[i] = at_once(once, false);
 		jailed[i] = at_once(once, true);
 	}
-	qsort(bare, 5, sizeof bare[0], by_value);
-	qsort(jailed, 5, sizeof jailed[0], by_value);
+	qsort(bare, rounds, sizeof bare[0], by_value);
+	qsort(jailed, rounds, sizeof jailed[0], by_value);
 	if (!json)
 		printf("%u ", once);
-	report("at once, each", bare[2], jailed[2]);
+	report("at once, each", bare[rounds / 2], jailed[rounds / 2]);
 	return 0;
 }

@@ -140,6 +140,6 @@ int main(int argc, char *argv[])
 	settle();
 	printf("%.1f\n", median_of(rounds, 1));
 	settle();
-	printf("%.1f\n", median_of(5, once));
+	printf("%.1f\n", median_of(rounds, once));
 	return 0;
 }
