@@ -17,6 +17,6 @@ bench: ## benchmarks against a process, a KVM floor, QEMU and fio (needs /dev/kv
 	$(Q)tests/bench/bench.py --preflight --rows '$(BENCH_ROWS)'
 	$(Q)scripts/deps.sh build run check
 	$(Q)$(MAKE) bench-now
-bench-progs: $$(BENCH_PROGS) $(BIN)/mayfly-monitor $$(EXAMPLE_IMAGES) $$(EXAMPLES_NATIVE) $(addprefix $(O)/guests/,bench-freeze bench-idle bench-rewind snap) $(BIN)/mayfly-jailer $(O)/jail/bench $(O)/jail/bench_pool $(O)/jail/probe $(O)/jail/standin
+bench-progs: $$(BENCH_PROGS) $(BIN)/mayfly-monitor $$(EXAMPLE_IMAGES) $$(EXAMPLES_NATIVE) $(addprefix $(O)/guests/,bench-freeze bench-idle bench-rewind limits snap) $(BIN)/mayfly-jailer $(O)/jail/bench $(O)/jail/bench_pool $(O)/jail/probe $(O)/jail/standin
 bench-now: bench-progs
 	$(Q)tests/bench/bench.py -O $(O) -n '$(BENCH_N)' --rows '$(BENCH_ROWS)'
