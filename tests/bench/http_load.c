@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_load.c: one request over kept-alive connections, to several servers in turn: each is visited for a fraction of a second, round by round, so that whatever happens to the machine
- * happens to all of them. wrk, which cannot do less than a second, would take an hour for that. One
- * thread, epoll, each connection asks again as soon as it has its answer.
+ * http_load.c: one request over kept-alive connections, to several servers in turn: each is visited
+ * for a fraction of a second, round by round, so that whatever happens to the machine happens to
+ * all of them. wrk, which cannot do less than a second, would take an hour for that. One thread,
+ * epoll, each connection asks again as soon as it has its answer.
  *
  *   http_load [-c CONNECTIONS] [-n ROUNDS] [-t MS] [-w WARM_UP_MS] [-p PORT] [-d POSTED] PATH BYTES
  *             ADDRESS...
@@ -95,8 +96,7 @@ static void judge(const struct plan *p, struct conn *c, size_t head_len)
 	if (strncmp(c->head, "HTTP/1.1 200 ", 13))
 		errx(1, "%.60s", c->head);
 	if (!len || strtoull(len + 17, NULL, 10) != p->bytes)
-		errx(1, "the answer is not the file of %llu bytes",
-		     (unsigned long long)p->bytes);
+		errx(1, "the answer is not the file of %llu bytes", (unsigned long long)p->bytes);
 	if (c->nhead - head_len > p->bytes)
 		errx(1, "more than was asked for");
 	c->in_body = true;
