@@ -4,8 +4,9 @@ it, and takes what is right."""
 
 import errno
 import struct
+import time
 
-from net import IP, IP6, PEER, PEER6, PEER_MAC, addr, check, checksum, icmp6, ip4, ip6, udp
+from net import IP, IP6, PATIENCE, PEER, PEER6, PEER_MAC, addr, check, checksum, icmp6, ip4, ip6, udp
 from tcp import POLLERR, POLLIN, Conn, content
 
 E = errno
@@ -354,6 +355,133 @@ def ip_v6_neighbours(b):
     b.link.frame(solicit())
     p = b.link.wait(lambda p: p.proto == 58 and p.body[0] == 136 and p.dst == PEER6, "an advertisement")
     check(p.hops == 255 and p.body[8:24] == addr(IP6), "an advertisement of something else")
+
+
+def discovery_garbage(src):
+    """Everything of neighbour discovery from `src`, of all lengths, with options that are right, wrong and cut short."""
+    options = (
+        b"",
+        b"\1",
+        b"\1\0",
+        b"\1\1" + b"\2\0\0\0\0\x66",
+        b"\2\1" + b"\2\0\0\0\0\x66",
+        b"\3\4\x40\xc0" + b"\xff" * 28,
+        b"\5\1\0\0" + struct.pack("!I", 48),
+        b"\x19\3\0\0\xff\xff\xff\xff" + addr(PEER6),
+        b"\x19\xff" + b"\0" * 6,
+        b"\3\1" + b"\xff" * 6,
+    )
+    for kind in range(133, 138):
+        for n in (0, 3, 4, 11, 12, 20, 24, 36):
+            for option in options:
+                for hops in (255, 1):
+                    body = icmp6(kind, 0, b"\xff" * n + option, src, "ff02::1")
+                    yield ip6(body, 58, src, "ff02::1", hops=hops)
+
+
+def ip_v6_discovery_garbage(b):
+    """None of it, from whoever, makes a peer unreachable that we know."""
+    ip_v6_tcp(b)
+    for src in ["fe80::66", PEER6, "fd00::77", "2001:db8::1", *(f"fe80::{n:x}" for n in range(1, 41, 8))]:
+        for packet in discovery_garbage(src):
+            b.link.frame(packet)
+        ip_v6_tcp(b)
+
+
+OTHER_MAC = b"\2\0\0\0\0\x66"
+
+
+def discovery(kind, body, src, dst="ff02::1"):
+    return ip6(icmp6(kind, 0, body, src, dst), 58, src, dst, hops=255)
+
+
+def advertised(router, mac):
+    """A router says that it is one for an hour, and what its address is."""
+    return discovery(134, struct.pack("!BBHII", 64, 0, 3600, 0, 0) + b"\1\1" + mac, router)
+
+
+def router_comes(b, router):
+    """One that answers, which is what the others of the tests here don't."""
+    b.link.answers.add(addr(router))
+    b.link.frame(advertised(router, PEER_MAC))
+    b.remote.expect(-9, "close", 99)  # it was solicited by now, and has answered
+
+
+def redirect(src, target, dst, mac):
+    return discovery(137, b"\0\0\0\0" + addr(target) + addr(dst) + b"\2\1" + mac, src, IP6)
+
+
+def answered_by(b, src):
+    """The Ethernet address that a SYN from src is answered to."""
+    listener, port = b.listen(family=6)
+    c = Conn(b.link, port, src=src, dst=IP6)
+    c.say(2, seq=0)
+    p = c.hear("an answer to SYN")
+    c.theirs = p.seq
+    c.say(4, seq=1)
+    b.remote.good("close", listener)
+    return p.dmac
+
+
+def goes_to(b, src, mac, what):
+    got = answered_by(b, src)
+    check(got == mac, f"{what}: sent to {got.hex(':')}, not to {mac.hex(':')}")
+
+
+def ip_v6_redirects(b):
+    """A router redirects what goes by it, to one on its link; nobody else redirects anything."""
+    far, router, other = "2001:db8::9", "fe80::a1", "fe80::a2"
+    goes_to(b, PEER6, PEER_MAC, "a neighbour")
+    for target in (PEER6, "fe80::66", "ff02::66", "2001:db8::66", "::"):
+        for src in ("fe80::66", PEER6):
+            b.link.frame(redirect(src, target, PEER6, OTHER_MAC))
+    goes_to(b, PEER6, PEER_MAC, "a neighbour that others redirected")
+    router_comes(b, router)
+    goes_to(b, far, PEER_MAC, "a destination behind a router")
+    b.link.frame(redirect(other, other, far, OTHER_MAC))
+    b.link.frame(redirect(router, "2001:db8::66", far, OTHER_MAC))
+    b.link.frame(redirect(router, "ff02::66", far, OTHER_MAC))
+    goes_to(b, far, PEER_MAC, "a destination that others redirected")
+    b.link.frame(redirect(router, other, far, OTHER_MAC))
+    goes_to(b, far, OTHER_MAC, "a destination that its router redirected")
+    b.link.frame(discovery(134, struct.pack("!BBHII", 64, 0, 0, 0, 0), router))
+
+
+def ip_v6_address_in_use(b):
+    """Somebody says that our address is theirs: it stays ours."""
+    for src in ("fe80::66", IP6):
+        b.link.frame(discovery(136, b"\x20\0\0\0" + addr(IP6) + b"\2\1" + OTHER_MAC, src))
+    b.link.frame(discovery(135, b"\0\0\0\0" + addr(IP6), "::", "ff02::1:ff00:2"))
+    ip_v6_tcp(b)
+
+
+def ip_v6_neighbour_stolen(b):
+    """Somebody says, unasked and for as long as can be, that a neighbour is elsewhere: it is asked and found again."""
+    goes_to(b, PEER6, PEER_MAC, "a neighbour")
+    b.link.frame(discovery(134, struct.pack("!BBHII", 64, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF), "fe80::66"))
+    for flags, dst in ((0x20, "ff02::1"), (0x20, IP6), (0x60, IP6)):
+        b.link.frame(discovery(136, struct.pack("!I", flags << 24) + addr(PEER6) + b"\2\1" + OTHER_MAC, PEER6, dst))
+    goes_to(b, PEER6, OTHER_MAC, "a neighbour that is said to have moved")
+    for _ in range(3):
+        b.link.wait(lambda p: p.proto == 58 and p.body[0] == 135 and p.dmac == OTHER_MAC, "a question to where it is said to be")
+    # Nobody answers there; the next question is to all, and the neighbour answers.
+    end = time.monotonic() + PATIENCE
+    while answered_by(b, PEER6) != PEER_MAC:
+        check(time.monotonic() < end, "a neighbour that somebody stole never came back")
+
+
+def ip_v6_routers(b):
+    """More routers than there is room for, which answer nobody; then one that does: it is the one."""
+    router = "fe80::b1"
+    for n in range(32):
+        b.link.frame(advertised(f"fe80::bad:{n:x}", OTHER_MAC))
+    router_comes(b, router)
+    goes_to(b, "2001:db8::b", PEER_MAC, "a destination behind a router")
+    # Those that are heard of later do not replace it.
+    for n in range(32):
+        b.link.frame(advertised(f"fe80::bad:{n:x}", OTHER_MAC))
+    goes_to(b, "2001:db8::c", PEER_MAC, "another destination")
+    goes_to(b, PEER6, PEER_MAC, "a neighbour")
 
 
 # --- names

@@ -124,6 +124,7 @@ class Link:
     def __init__(self):
         self.arp, self.seen, self.waiting = True, [], []
         self.dns = None  # called with each query's packet
+        self.answers = {addr(PEER6)}  # what neighbours are solicited for and answer
 
     def frame(self, packet, dst=MAC):
         if TRACE:
@@ -156,9 +157,12 @@ class Link:
         if self.arp and f[12:14] == b"\x08\x06" and f[20:22] == b"\0\1" and f[38:42] == addr(PEER):
             self.raw(f[6:12] + PEER_MAC + b"\x08\x06" + f[14:20] + b"\0\2" + PEER_MAC + addr(PEER) + f[22:32])
             return True
-        if self.arp and p.proto == 58 and p.body[0] == 135 and p.body[8:24] == addr(PEER6) and p.src != "::":
-            body = struct.pack("!I", 0x60000000) + addr(PEER6) + b"\2\1" + PEER_MAC
-            self.frame(ip6(icmp6(136, 0, body, PEER6, p.src), 58, PEER6, p.src, hops=255))
+        heard = p.dmac == PEER_MAC or p.dmac[0] & 1
+        target = p.body[8:24]
+        if self.arp and heard and p.proto == 58 and p.body[0] == 135 and p.src != "::" and target in self.answers:
+            body = struct.pack("!I", 0x60000000) + target + b"\2\1" + PEER_MAC
+            src = socket.inet_ntop(socket.AF_INET6, target)
+            self.frame(ip6(icmp6(136, 0, body, src, p.src), 58, src, p.src, hops=255))
             return True
         if p.proto == 17 and p.dport == 53 and self.dns:
             self.dns(p)
