@@ -116,8 +116,10 @@ int mayfly_freeze(void)
 		page = uk__pages_alloc(1);
 	if (!page)
 		return MAYFLY_NOT_FROZEN;
+	uk__depth++;
 	if (uk__fs_sync_all)
 		uk__fs_sync_all();
+	uk__depth--;
 	page->magic = UK_RESTORE_MAGIC;
 	page->version = UK_ABI_VERSION;
 	uk__mmio_w64(uk__boot->ctl + UK_CTL_FREEZE, uk__v2p(page));

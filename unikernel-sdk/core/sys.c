@@ -2,8 +2,8 @@
  *
  * sys.c: the one entry of every system call: asks the areas of the core and the linked modules in
  * turn, runs signal handlers that became due, restarts what a handler interrupted, and names each
- * call that nobody serves once on the console. Not reentrant but through signal handlers, which run
- * at this boundary only.
+ * call that nobody serves once on the console. Signal handlers run at this boundary only, of the
+ * outermost call.
  */
 #include "core/sys.h"
 
@@ -121,16 +121,29 @@ static bool tell_restored(long r)
 	return true;
 }
 
+unsigned uk__depth;
+
+static long nested(long n, const long args[6])
+{
+	uk__depth++;
+	long r = dispatch(n, args);
+
+	uk__depth--;
+	return r;
+}
+
 long uk_syscall(long n, long a, long b, long c, long d, long e, long f)
 {
 	const long args[6] = {a, b, c, d, e, f};
 	const bool tells = uk__restored_due && waits(n);
 
+	if (uk__depth)
+		return nested(n, args);
 	if (tells)
 		(void)tell_restored(0);
 	for (;;) {
 		uk__restored_wanted = tells;
-		long r = dispatch(n, args);
+		long r = nested(n, args);
 
 		uk__restored_wanted = false;
 		if (tells && tell_restored(r))
@@ -149,9 +162,11 @@ long uk_syscall5(long n, long a, long b, long c, long d, long e)
 
 _Noreturn void uk__exit(int status)
 {
-	if (uk__net_drain)
-		uk__net_drain();
+	uk__depth++; /* for good */
+	/* The disk first: peers may keep us waiting until the monitor has had enough of it. */
 	if (uk__fs_sync_all)
 		uk__fs_sync_all();
+	if (uk__net_drain)
+		uk__net_drain();
 	uk__platform_exit(status & 0xff);
 }

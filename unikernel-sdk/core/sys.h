@@ -25,6 +25,10 @@ extern void uk__net_drain(void) __attribute__((weak));
 
 /* Sync file systems, drain the console, end the VM. */
 _Noreturn void uk__exit(int status);
+/* How many calls the library OS is in. The C library under its own code makes some too (malloc in
+ * the file system): above 0 no handler runs, and no signal ends the program, for that would be in
+ * the middle of the work around them. Raised too around such work outside of a call. */
+extern unsigned uk__depth;
 
 /* File mode bits that new files do not get (umask). */
 unsigned uk__umask(void);
