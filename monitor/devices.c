@@ -133,7 +133,12 @@ void vm_devices_wait(struct vm *vm, uint64_t deadline_ns)
 		one_round(vm, vm_now(), 0);
 		return;
 	}
-	while (!vm->news && !vm->stop_signal && !signals_pending()) {
+	/* It may have begun to idle before it could see that it is to stop. */
+	if (vm->stop_signal && !vm->stop.told) {
+		vm->stop.told = true;
+		return;
+	}
+	while (!vm->news && !signals_pending()) {
 		uint64_t now = vm_now();
 
 		if (now >= deadline_ns)

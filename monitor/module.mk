@@ -29,6 +29,7 @@ MONITOR_SRCS += monitor/opts.c
 MONITOR_SRCS += monitor/opts_keys.c
 MONITOR_SRCS += monitor/report.c
 MONITOR_SRCS += monitor/signals.c
+MONITOR_SRCS += monitor/stop.c
 MONITOR_SRCS += monitor/standby.c
 MONITOR_SRCS += monitor/symbols.c
 MONITOR_SRCS += monitor/vcpu.c

@@ -28,8 +28,6 @@
 #include "monitor/virtio/blk.h"
 #include "monitor/virtio/dev.h"
 
-#define STOP_GRACE_S 2
-
 uint64_t vm_now(void)
 {
 	return clock_mono_ns();
@@ -343,27 +341,6 @@ void vm_destroy(struct vm *vm)
 /* --- running
  * ---------------------------------------------------------------------------------------------- */
 
-/* Ask the guest to stop; it syncs its file systems and exits. What does not stop in time is
- * stopped. */
-static void ask_to_stop(struct vm *vm, const struct signals_seen *s)
-{
-	if (vm->stop_signal || s->stops > 1) {
-		vm->exit_code = 128 + (vm->stop_signal ? vm->stop_signal : s->stop);
-		return;
-	}
-	vm->stop_signal = s->stop;
-	vm_resume(vm); /* a paused guest could not flush */
-	__atomic_store_n(&vm->shared->stop, (uint32_t)s->stop, __ATOMIC_RELEASE);
-	alarm(STOP_GRACE_S);
-	vm->news = true;
-	if (!vm->idle_exit) {
-		struct kvm_msi wake = {.address_lo = 0xfee00000, .data = UK_VEC_TIMER};
-
-		ioctl(vm->fd, KVM_SIGNAL_MSI,
-		      &wake); /* out of HLT; failing, the grace period ends it */
-	}
-}
-
 static void on_signals(struct vm *vm)
 {
 	struct signals_seen s = signals_take();
@@ -380,15 +357,12 @@ static void on_signals(struct vm *vm)
 	if (s.metrics)
 		report_metrics(vm);
 	if (s.stop)
-		ask_to_stop(vm, &s);
+		vm_stop_ask(vm, &s);
 	if (s.grace_over && !vm->stop_signal) {
 		if (vm->serve)
 			serve_alarm(vm);
 	} else if (s.grace_over && vm->exit_code < 0) {
-		log_warn("the guest did not stop within %d s of the signal: stopped without its "
-			 "consent",
-			 STOP_GRACE_S);
-		vm->exit_code = 128 + vm->stop_signal;
+		vm_stop_grace_over(vm);
 	}
 	if (s.control || s.stop)
 		control_serve(vm);

@@ -101,6 +101,12 @@ struct vm {
 
 	int exit_code;	 /* -1 while running */
 	int stop_signal; /* what the guest was asked to stop for, 0 = nothing */
+	struct {
+		uint64_t asked;	   /* CLOCK_MONOTONIC, ns */
+		uint64_t requests; /* of all disks, at the last look */
+		bool told; /* IDLE_EXIT: the guest was woken from an idle that it began without
+			      having looked */
+	} stop;
 	bool boot_reported;
 	struct metrics_out report; /* what reports need is opened before the guest runs */
 	struct vm_metrics m;
@@ -152,6 +158,11 @@ int vcpu_setup(struct vm *vm, char *err, size_t errlen);
 int vcpu_setup_restored(struct vm *vm, const struct snap_cpu *saved, char *err, size_t errlen);
 /* What the vCPU was shown of the CPU. */
 int vcpu_features(struct vm *vm, struct snap_cpu *ret_cpu, char *err, size_t errlen);
+
+/* stop.c: the orderly end. A signal asked for it; the time that the guest had is over. */
+struct signals_seen;
+void vm_stop_ask(struct vm *vm, const struct signals_seen *s);
+void vm_stop_grace_over(struct vm *vm);
 
 /* ctl.c: the control page. */
 void vm_ctl_write(struct vm *vm, uint64_t off, uint64_t val, unsigned len);

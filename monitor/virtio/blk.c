@@ -474,6 +474,21 @@ const struct blk_metrics *vblk_metrics(struct virtio_dev *dev)
 	return &vb->m;
 }
 
+uint64_t vblk_requests(const struct virtio_dev *dev)
+{
+	const struct blk_metrics *m = &vblk_of_const(dev)->m;
+
+	return m->read_reqs + m->write_reqs + m->flush_reqs + m->discard_reqs + m->zero_reqs +
+	       m->other_reqs;
+}
+
+bool vblk_busy(const struct virtio_dev *dev)
+{
+	const struct vblk *vb = vblk_of_const(dev);
+
+	return vb->uring.inflight || vb->starved || vb->throttled;
+}
+
 void vblk_set_limits(struct virtio_dev *dev, const struct token_bucket *bw,
 		     const struct token_bucket *ops)
 {

@@ -37,6 +37,10 @@ void vblk_confine(const struct virtio_dev *dev, struct confine *c);
 void vblk_confine_rewind(const struct virtio_dev *dev, struct confine *c);
 /* Counters so far; the pointer stays valid. */
 const struct blk_metrics *vblk_metrics(struct virtio_dev *dev);
+/* Requests that were begun so far; whether one is in flight, or waits for its turn or the rate
+ * limit. Both may be asked by any thread, and are then as of a moment ago. */
+uint64_t vblk_requests(const struct virtio_dev *dev);
+bool vblk_busy(const struct virtio_dev *dev);
 /* New rate limits for reads and writes together, from now on: full buckets, NULL leaves that one
  * alone, size or refill time 0 takes it away. What waited is served as far as they allow. An
  * operation is a request of any kind, bytes are those of reads and writes (and of zeroes that had

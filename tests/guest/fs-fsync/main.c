@@ -2,11 +2,13 @@
  *
  * fs-fsync: writes numbered records for ever and says which are safe; the host kills the VM and
  * looks. Each round appends to log, makes one new file, and replaces `current` by rename; "synced
- * N" is printed only after fsync of all that. Argument: how many rounds, 0 = for ever.
+ * N" is printed only after fsync of all that. Argument: how many rounds, 0 = for ever; a second
+ * one: SIGTERM has a handler, which calls exit.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,12 @@ static void die(const char *what)
 {
 	printf("FAIL %s: %s\n", what, strerror(errno));
 	exit(1);
+}
+
+static void on_term(int sig)
+{
+	(void)sig;
+	exit(7);
 }
 
 static void put(const char *path, const char *text)
@@ -34,6 +42,8 @@ int main(int argc, char **argv)
 	int log = open("/log", O_CREAT | O_WRONLY | O_APPEND, 0644);
 	char rec[64], path[64];
 
+	if (argc > 2)
+		signal(SIGTERM, on_term);
 	if (log < 0 || (mkdir("/files", 0755) && errno != EEXIST))
 		die("set-up");
 	for (long n = 1; rounds == 0 || n <= rounds; n++) {

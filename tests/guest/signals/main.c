@@ -2,6 +2,7 @@
  *
  * Signals to oneself, masks, interrupted and restarted calls, the interval timer. With the argument
  * "wait": says "waiting" and sleeps until the monitor's stop request runs its SIGTERM handler.
+ * "ignore": the same, but it never heeds the request.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -126,7 +127,9 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 && !strcmp(argv[1], "wait"))
 		wait_for_stop();
-	if (argc > 1 && !strcmp(argv[1], "default")) {
+	if (argc > 1 && !strcmp(argv[1], "ignore"))
+		handle(SIGTERM, SIG_IGN, 0);
+	if (argc > 1) { /* or "default" */
 		puts("waiting");
 		for (;;)
 			pause();
