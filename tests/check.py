@@ -34,7 +34,7 @@ def run_target(make, target, unstable):
             counted = True
         else:
             print(line, end="", flush=True)
-            if "UNSTABLE" in line:
+            if line.startswith("UNSTABLE "):
                 unstable.append(line)
     failed = proc.wait() != 0
     if not counted:

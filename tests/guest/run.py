@@ -11,7 +11,6 @@ import argparse
 import concurrent.futures
 import fnmatch
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -22,7 +21,6 @@ import time
 import caselist
 import lane as lanes
 
-CLOSING = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -62,52 +60,14 @@ def usable(lane, here, jailed, build):
     return None
 
 
-TOLD = re.compile(r"^(ok|FAIL|skip) +\S+ (\S+) \(")
-
-
-def run_in_machine(args, names, count, done, jobs):
-    """One boot of the nested machine: its exit status, and whether it came to its end. What it tells is shown and noted."""
+def run_nested(args, names):
+    """Runs this program again in the nested machine; its output is ours."""
     logs = f"{ROOT}/build/hw/scratch/test-logs"
     inner = ["python3", "-B", "tests/guest/run.py", args.lane, "-O", args.build, "--here", "--logs", logs] + names
     inner += ["--jailed"] if args.jailed else []
     inner += ["--again", str(args.again)] if args.again else []
-    inner += ["-j", str(jobs)] if jobs else []
     argv = ["tests/lanes/hw-run.sh", "-t", "3600"] + (["--exec"] if args.running else [])
-    with subprocess.Popen(argv + [shlex.join(inner)], cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as proc:
-        whole = False
-        for line in proc.stdout:
-            m = TOLD.match(line.replace(" jailed", "", 1))
-            if m and m[2] not in done:
-                count[m[1]] += 1
-                done.add(m[2])
-            whole = whole or CLOSING.match(line) is not None
-            print(line, end="", flush=True)
-    return proc.returncode, whole
-
-
-def run_nested(args, names):
-    """Runs this program again in the nested machine. Programs crash in there now and then, this one too, with the emulator to
-    blame: what was not run by then is run in a new one, a case at a time. A case that no machine came past is skipped, and told."""
-    count, done, failed = {"ok": 0, "FAIL": 0, "skip": 0}, set(), 0
-    status, whole = run_in_machine(args, names, count, done, args.jobs)
-    for _ in range(8):
-        left = [n for n in names if n not in done]
-        if whole or not left or status in (2, 124) or args.running:
-            break
-        print("{ok} passed, {FAIL} failed, {skip} skipped".format(**count), flush=True)
-        print(f"UNSTABLE {args.lane}: the nested machine's run.py ended with {status}; {len(left)} cases in a new machine", flush=True)
-        failed += count["FAIL"]
-        count.update(ok=0, FAIL=0, skip=0)
-        before = len(done)
-        status, whole = run_in_machine(args, left, count, done, 1)
-        if not whole and len(done) == before:
-            print(f"skip {args.lane} {left[0]} (0.0 s): UNSTABLE: the nested machine's run.py ended with {status} in it", flush=True)
-            done.add(left[0])
-            count["skip"] += 1
-    if not whole and status not in (2, 124) and done >= set(names):
-        print("{ok} passed, {FAIL} failed, {skip} skipped".format(**count), flush=True)
-        status = 1 if count["FAIL"] else 0
-    return status or (1 if failed else 0)
+    return subprocess.run(argv + [shlex.join(inner)], cwd=ROOT).returncode
 
 
 def kill_group(proc):

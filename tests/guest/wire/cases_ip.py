@@ -34,6 +34,16 @@ def nothing(b, fd):
     b.remote.expect(-E.EAGAIN, "recv", fd, 0, 60000, 0)
 
 
+def only_whole(b, fd, data):
+    """What came of all the pieces, if anything did, is data."""
+    while True:
+        b.remote.start("recv", fd, 0, 60000, 0)
+        r, text = b.remote.result()
+        if r == -E.EAGAIN:
+            break
+        check(r == len(data) and text == "right", f"recv: {r} {text}")
+
+
 def ip_udp_wrong(b):
     """Lengths and checksums that are wrong: dropped. No checksum at all is right in IPv4."""
     fd = socket_at(b, 5001)
@@ -189,12 +199,7 @@ def ip_fragment_lies(b):
     for f in pieces(whole, 1000, 9):
         frame(f)
     b.poll(fd, POLLIN)
-    while True:
-        b.remote.start("recv", fd, 0, 60000, 0)
-        r, text = b.remote.result()
-        if r == -E.EAGAIN:
-            break
-        check(r == len(data) and text == "right", f"recv: {r} {text}")
+    only_whole(b, fd, data)
 
 
 def ip_broadcast(b):
@@ -332,12 +337,7 @@ def ip_v6_fragments(b):
         b.link.frame(piece6(whole[:1400], 0, True, 1000 + ident))
         b.link.frame(piece6(whole[:8], 64, True, 1000 + ident))
     b.remote.expect(-9, "close", 99)
-    while True:
-        b.remote.start("recv", fd, 0, 60000, 0)
-        r, text = b.remote.result()
-        if r == -E.EAGAIN:
-            break
-        check(r == len(data) and text == "right", f"recv: {r} {text}")
+    only_whole(b, fd, data)
 
 
 def ip_v6_neighbours(b):
